@@ -58,7 +58,8 @@ class Artefact:
         path = self.path / f"{name}.safetensors"
         if not path.exists():
             raise ArtefactIncomplete(self._missing(path.name))
-        return load_file(path)
+        tensors: Tensors = load_file(path)
+        return tensors
 
     def has(self, name: str) -> bool:
         """Tell whether a JSON or tensor file of this name is there, whole."""

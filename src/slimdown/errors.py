@@ -1,4 +1,6 @@
-"""Every error that slimdown raises on purpose. Each message: what happened, what was kept, what to do.
+"""Every error that slimdown raises on purpose.
+
+Each message says what happened, what was kept, and what to do next.
 
 SlimdownError
 ├── UsageError            the caller asked for something that cannot be (exit code 2)

@@ -21,6 +21,7 @@ NAMES: dict[str, dict[str, str]] = {
     },
     "embedders": {
         "minilm": "slimdown.encoder:load_encoder",
+        "hashing": "slimdown.cluster.hashing:HashingEmbedder",
     },
 }
 """Seam -> short name -> "module:attribute" of a callable that makes the implementation."""

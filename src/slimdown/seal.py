@@ -38,7 +38,7 @@ class Sealer:
         self._decompressor = zstandard.ZstdDecompressor()
 
     def seal(self, data: bytes, about: str) -> bytes:
-        """Return nonce + ciphertext of ``data``, bound to ``about`` (the record's id and schema)."""
+        """Return nonce + ciphertext of ``data``, bound to ``about``: its id and schema."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, self._compressor.compress(data), about.encode())
 
@@ -109,11 +109,12 @@ def _decode(text: str, source: str) -> bytes:
 
 def _create(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, mode=0o700)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return  # another process made it between our look and now: use that one
     except OSError as error:
+        if path.exists():
+            return  # another process made it between our look and now: use that one
         raise KeyProblem(
             f"the key file {path} cannot be made ({error.strerror}). Nothing was stored. "
             "Set SLIMDOWN_KEY, or SLIMDOWN_KEY_FILE to a place that can be written."

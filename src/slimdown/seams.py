@@ -60,7 +60,7 @@ class Rung(Protocol):
         """
 
     def load(self, artefact: Artefact) -> Specialist:
-        """Return the specialist that `train` left; raises `ArtefactIncomplete` if it is not whole."""
+        """Return the specialist that `train` left, or raise `ArtefactIncomplete`."""
 
 
 Agreement = Callable[[Any, Any], bool]
