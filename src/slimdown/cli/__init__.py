@@ -1,0 +1,52 @@
+"""The command line: a file per verb; each parses, calls the workspace, and prints.
+
+Exit codes: 0 ok, 1 failed, 2 usage or settings, 4 not allowed (a key), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from slimdown.errors import KeyProblem, SlimdownError, UsageError
+
+FAILED, USAGE, NOT_ALLOWED, INTERRUPTED = 1, 2, 4, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit code; no traceback reaches a user."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    from slimdown.cli.app import app
+    from slimdown.cli.output import print_error
+
+    as_json = "--json" in arguments
+    try:
+        code = app(args=arguments, prog_name="slimdown", standalone_mode=False)
+    except click.ClickException as error:
+        print_error(error.format_message(), as_json=as_json, hint="slimdown --help")
+        return USAGE
+    except SlimdownError as error:
+        print_error(str(error), as_json=as_json)
+        return exit_code(error)
+    except (KeyboardInterrupt, click.Abort):
+        message = "interrupted. What was finished is kept; the same command goes on from there."
+        print_error(message, as_json=as_json)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): that is how pipes end, and no failure.
+        sys.stdout = None
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def exit_code(error: SlimdownError) -> int:
+    """Return the stable exit code of an error."""
+    if isinstance(error, UsageError):
+        return USAGE
+    return NOT_ALLOWED if isinstance(error, KeyProblem) else FAILED

@@ -1,0 +1,39 @@
+"""The list of verbs, with their help; each is one file beside this one."""
+
+from __future__ import annotations
+
+import typer
+
+from slimdown.cli import calls, demo, importing, report, run, scan, show, tasks
+
+app = typer.Typer(
+    help=(
+        "Move an agent's repetitive LLM calls onto small language models that you own, "
+        "with statistical proof."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("scan")(scan.scan)
+app.command("import")(importing.import_)
+app.command("run")(run.run)
+app.command("tasks")(tasks.tasks)
+app.command("report")(report.report)
+app.command("calls")(calls.calls)
+app.command("show")(show.show)
+app.command("rejects")(importing.rejects)
+app.command("demo")(demo.demo)
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    if version:
+        from slimdown import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
