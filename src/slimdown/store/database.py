@@ -1,0 +1,120 @@
+"""Opens a workspace's database file: folder, lock, schema, key; or says why it cannot be opened.
+
+Knows nothing of calls. The write-ahead log lets readers go on while one process writes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from slimdown.errors import KeyProblem, SealBroken, StoreError
+from slimdown.seal import Sealer, load_sealer
+from slimdown.store import schema
+from slimdown.store.faults import translated
+from slimdown.store.lock import WriterLock
+
+FILE = "slimdown.db"
+LOCK_FILE = "slimdown.lock"
+_KEY_CHECK = "store/1/key-check"
+_BUSY_MS = 5_000  # readers meet a short exclusive lock only while a log is reset or recovered
+
+
+class Database:
+    """An open database file, and the sealer whose key it was made with."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], *, write: bool) -> None:
+        """Open ``folder``'s database; with ``write`` make or migrate it and hold the lock."""
+        self.path = folder / FILE
+        self.write = write
+        self._lock: WriterLock | None = None
+        with translated(self.path):
+            if write:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._lock = WriterLock(folder / LOCK_FILE)
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            elif not self.path.exists():
+                raise StoreError(
+                    f"there is no workspace in {folder}. "
+                    "Make one with `slimdown init`, or name the folder it is in."
+                )
+        try:
+            with translated(self.path):
+                self.connection = _connect(self.path, write=write)
+                self.sealer = self._prepare(environ)
+        except BaseException:  # whatever the cause, the lock must not outlive the attempt
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file and let the next writer in."""
+        connection = getattr(self, "connection", None)
+        if connection is not None:
+            connection.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what is written inside durable as one, or none of it if an error comes out."""
+        if not self.write:
+            raise StoreError(f"{self.path} was opened to read only. Open it with write=True.")
+        with translated(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:  # an interrupt too must leave no open transaction
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def _prepare(self, environ: Mapping[str, str]) -> Sealer:
+        schema.refuse_unknown(self.connection, self.path)
+        found = schema.version(self.connection)
+        if found == 0:
+            return self._create(environ)
+        sealer = load_sealer(environ, create=False)
+        self._check_key(sealer)
+        if found < len(schema.STEPS):
+            with self.transaction():
+                schema.migrate(self.connection)
+        return sealer
+
+    def _create(self, environ: Mapping[str, str]) -> Sealer:
+        sealer = load_sealer(environ, create=True)
+        with self.transaction():
+            schema.migrate(self.connection)
+            check = sealer.seal(b"", _KEY_CHECK)
+            self.connection.execute("INSERT INTO meta VALUES ('key_check', ?)", (check,))
+        return sealer
+
+    def _check_key(self, sealer: Sealer) -> None:
+        check = self.connection.execute("SELECT value FROM meta WHERE name = 'key_check'").get
+        try:
+            sealer.open(check or b"", _KEY_CHECK)
+        except SealBroken as error:
+            raise KeyProblem(
+                f"the key is not the one that {self.path} was made with. Nothing was changed. "
+                "Set SLIMDOWN_KEY, or put back the key file, that this workspace was made with."
+            ) from error
+
+
+def _connect(path: Path, *, write: bool) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(_BUSY_MS)
+    connection.pragma("trusted_schema", False)
+    connection.pragma("cell_size_check", True)
+    connection.pragma("temp_store", 2)  # in memory: no spill of ours ever reaches another file
+    if write:
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", 2)  # FULL: what is committed outlives a power cut
+        connection.pragma("cache_size", -64_000)
+    else:
+        connection.pragma("query_only", True)
+    return connection

@@ -1,0 +1,58 @@
+"""From SQLite's and the system's errors to ours: what happened, what was kept, what to do.
+
+Knows no tables; every place that touches the database file runs inside `translated`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from slimdown.errors import StoreError, StoreLocked, StoreUnwritable
+
+_UNWRITABLE = (
+    apsw.FullError,
+    apsw.ReadOnlyError,
+    apsw.IOError,
+    apsw.CantOpenError,
+    apsw.PermissionsError,
+)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn an `apsw.Error` or `OSError` raised inside into the `StoreError` that explains it."""
+    try:
+        yield
+    except _UNWRITABLE as error:
+        raise unwritable(path, str(error)) from error
+    except apsw.BusyError as error:
+        raise StoreLocked(
+            f"{path} is held by another process ({error}). What was stored before is kept. "
+            "Wait for it to end, then run this again."
+        ) from error
+    except apsw.Error as error:
+        raise damaged(path, str(error)) from error
+    except OSError as error:
+        raise unwritable(path, error.strerror or str(error)) from error
+
+
+def unwritable(path: Path, cause: str) -> StoreUnwritable:
+    """Return the error for a full disk, a read-only or failing file system, or a wrong owner."""
+    return StoreUnwritable(
+        f"{path} cannot be written ({cause}). All calls stored before are kept, none by half. "
+        "Free disk space, or check that you own the folder and may write to it; then run this "
+        "again: calls that are already stored are skipped."
+    )
+
+
+def damaged(path: Path, cause: str) -> StoreError:
+    """Return the error for a file that SQLite cannot read as a database of ours."""
+    return StoreError(
+        f"{path} cannot be read as a slimdown database ({cause}). Nothing was changed. "
+        "Put back a copy of the workspace folder, or move this file away and import your logs "
+        "again."
+    )

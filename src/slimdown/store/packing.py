@@ -1,0 +1,201 @@
+"""A call in parts: what repeats between calls apart from what is its own.
+
+The messages of a request, its tool list, the rest of it, and the answer message are parts that
+other calls share; the envelope holds what is left. `unpack` returns exactly what `pack` took
+apart, key order included. Knows nothing of databases, keys or hashes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from slimdown.answer import answer_message
+from slimdown.types import Call, JsonObject
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_DECODE = msgspec.msgpack.Decoder().decode
+
+
+class CallRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The plain facts of a call, for a list. ``status`` is ``ok``, ``error`` or ``unanswered``."""
+
+    id: str
+    started_at: str | None
+    model: str | None
+    latency_ms: float | None
+    n_messages: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    status: str
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """What a call has for itself. ``response`` lacks its answer message; ``digest`` vouches for
+    the shared parts, so that none can be exchanged for another unnoticed."""
+
+    id: str
+    digest: bytes
+    response: JsonObject | None
+    started_at: str | None
+    session_id: str | None
+    error: str | None
+    label: Any
+    metadata: JsonObject
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """The shared parts of a call, each encoded. None stands for one that the call does not have."""
+
+    messages: Sequence[bytes] | None
+    tools: bytes | None
+    rest: bytes
+    answer: bytes | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the encoded parts, which bounds what a batch holds in memory."""
+        parts = (*(self.messages or ()), self.tools or b"", self.rest, self.answer or b"")
+        return sum(map(len, parts))
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """A call in parts; ``response`` is its response without the answer message."""
+
+    call: Call
+    response: JsonObject | None
+    parts: Parts
+
+
+def pack(call: Call) -> Packed:
+    """Take a call apart; raises `TypeError` if it holds a value that JSON has no word for."""
+    request = dict(call.request)
+    messages = _take_list(request, "messages")
+    tools = _take_list(request, "tools")
+    answer = answer_message(call.response)
+    parts = Parts(
+        messages=None if messages is None else list(map(encode, messages)),
+        tools=None if tools is None else encode(tools),
+        rest=encode(request),
+        answer=None if answer is None else encode(answer),
+    )
+    response = call.response if answer is None else _with_answer(call.response, None)
+    return Packed(call, response, parts)
+
+
+def encode_envelope(packed: Packed, digest: bytes) -> bytes:
+    """Return the bytes of a packed call's envelope."""
+    call = packed.call
+    envelope = Envelope(
+        id=call.id,
+        digest=digest,
+        response=packed.response,
+        started_at=None if is_plain(call.started_at) else call.started_at,
+        session_id=call.session_id,
+        error=call.error,
+        label=call.label,
+        metadata=call.metadata,
+    )
+    return encode(msgspec.structs.astuple(envelope))
+
+
+def decode_envelope(data: bytes) -> Envelope:
+    """Return the envelope whose bytes these are."""
+    return Envelope(*decode(data))
+
+
+def unpack(envelope: Envelope, row: CallRow, parts: Parts) -> Call:
+    """Put a call together from its envelope, its plain facts and its shared parts."""
+    request: JsonObject = decode(parts.rest)
+    if parts.messages is not None:
+        request["messages"] = [decode(message) for message in parts.messages]
+    if parts.tools is not None:
+        request["tools"] = decode(parts.tools)
+    response = envelope.response
+    if parts.answer is not None:
+        response = _with_answer(response, decode(parts.answer))
+    return Call(
+        id=envelope.id,
+        request=request,
+        response=response,
+        started_at=row.started_at if envelope.started_at is None else envelope.started_at,
+        latency_ms=row.latency_ms,
+        session_id=envelope.session_id,
+        error=envelope.error,
+        label=envelope.label,
+        metadata=envelope.metadata,
+    )
+
+
+def facts(call: Call) -> CallRow:
+    """Return the plain facts of a call; what is missing or of an odd type is None."""
+    usage = (call.response or {}).get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    messages = call.request.get("messages")
+    return CallRow(
+        id=call.id,
+        started_at=_text(call.started_at),
+        model=_text(call.request.get("model")),
+        latency_ms=call.latency_ms,
+        n_messages=len(messages) if isinstance(messages, list) else 0,
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+        status=_status(call),
+    )
+
+
+def encode(value: Any) -> bytes:
+    """Return a JSON value as bytes: MessagePack, or JSON text where MessagePack cannot hold it.
+
+    The latter are integers beyond 64 bits and lone surrogates, which Python's JSON carries.
+    """
+    try:
+        return _ENCODE(value)
+    except (OverflowError, UnicodeEncodeError):
+        return json.dumps([value], separators=(",", ":")).encode("ascii")
+
+
+def decode(data: bytes) -> Any:
+    """Return what `encode` took."""
+    # In MessagePack a first byte "[" is the number 91, whole in that one byte.
+    if data[:1] == b"[" and len(data) > 1:
+        return json.loads(data)[0]
+    return _DECODE(data)
+
+
+def _take_list(request: JsonObject, name: str) -> list[Any] | None:
+    """Return the list under ``name`` and leave None in its place, which keeps the key order."""
+    value = request.get(name)
+    if not isinstance(value, list):
+        return None
+    request[name] = None
+    return value
+
+
+def _with_answer(response: JsonObject | None, answer: JsonObject | None) -> JsonObject:
+    assert response is not None, "only a response with an answer is taken apart"
+    first, *others = response["choices"]
+    return {**response, "choices": [{**first, "message": answer}, *others]}
+
+
+def _status(call: Call) -> str:
+    if call.error is not None:
+        return "error"
+    return "unanswered" if call.response is None else "ok"
+
+
+def is_plain(text: Any) -> bool:
+    """Tell whether a text can stand in a plain column: short printable ASCII, such as a time."""
+    return isinstance(text, str) and 0 < len(text) <= 200 and text.isascii() and text.isprintable()
+
+
+def _text(value: Any) -> str | None:
+    return value if is_plain(value) else None
+
+
+def _count(value: Any) -> int | None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+    return value if fits else None

@@ -1,0 +1,137 @@
+"""Parts that calls share, each stored once, sealed, and found again by a keyed hash.
+
+The hash is keyed, so who has the file alone cannot test a guess of what was said. A history of
+messages is a chain: the list before it, and one more message; a resent history costs nothing.
+Knows nothing of calls; all writing happens inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+import apsw
+
+from slimdown.errors import SealBroken
+from slimdown.seal import Sealer
+
+HASH_BYTES = 16
+_REMEMBERED = 1 << 16  # numbers kept in memory, about 10 MB, to spare look-ups of recent parts
+_REMEMBERED_BYTES = 32 << 20  # opened parts kept in memory while reading
+
+
+class KeyedHash:
+    """BLAKE2b (RFC 7693) under a key derived from the workspace's key."""
+
+    def __init__(self, key: bytes) -> None:
+        """Take the workspace's key."""
+        self._key = hmac.digest(key, b"slimdown/store/1/keyed-hash", "sha256")
+
+    def __call__(self, data: bytes) -> bytes:
+        """Return the 16-byte keyed hash of ``data``."""
+        return hashlib.blake2b(data, key=self._key, digest_size=HASH_BYTES).digest()
+
+
+class Parts:
+    """The part and history tables of one database."""
+
+    def __init__(self, connection: apsw.Connection, sealer: Sealer, hashed: KeyedHash) -> None:
+        """Use the tables of ``connection``."""
+        self._connection = connection
+        self._sealer = sealer
+        self._hashed = hashed
+        self._numbers: dict[bytes, int] = {}
+        self._steps: dict[tuple[int, int], int] = {}
+        self._opened: dict[int, tuple[bytes, bytes]] = {}
+        self._opened_bytes = 0
+
+    def forget(self) -> None:
+        """Drop what is remembered; to be called when a transaction is rolled back."""
+        self._numbers.clear()
+        self._steps.clear()
+
+    def put(self, data: bytes) -> tuple[int, bytes]:
+        """Store a part unless it is there; return its number and its hash."""
+        digest = self._hashed(data)
+        number = self._numbers.get(digest)
+        if number is None:
+            number = self._find(digest)
+            if number is None:
+                number = self._insert(digest, data)
+            if len(self._numbers) >= _REMEMBERED:
+                self._numbers.clear()
+            self._numbers[digest] = number
+        return number, digest
+
+    def put_history(self, parts: Sequence[int]) -> int:
+        """Store a list of part numbers; return its number, 0 for the empty list."""
+        history = 0
+        for part in parts:
+            step = (history, part)
+            history = self._steps.get(step, 0)
+            if not history:
+                history = self._put_step(step)
+        return history
+
+    def get(self, number: int) -> tuple[bytes, bytes]:
+        """Return a part's hash and bytes; raises `SealBroken` if it is gone or altered."""
+        known = self._opened.get(number)
+        if known is None:
+            known = self._open(number)
+            if self._opened_bytes > _REMEMBERED_BYTES:
+                self._opened.clear()
+                self._opened_bytes = 0
+            self._opened[number] = known
+            self._opened_bytes += len(known[1])
+        return known
+
+    def history(self, number: int) -> list[int]:
+        """Return the part numbers of a history, first message first."""
+        rows = self._connection.execute(_HISTORY, (number,)).fetchall()
+        return [part for (part,) in reversed(rows)]
+
+    def _find(self, digest: bytes) -> int | None:
+        found: int | None = self._connection.execute(_FIND, (digest,)).get
+        return found
+
+    def _insert(self, digest: bytes, data: bytes) -> int:
+        sealed = self._sealer.seal(data, _about(digest))
+        self._connection.execute("INSERT INTO part (hash, sealed) VALUES (?, ?)", (digest, sealed))
+        return self._connection.last_insert_rowid()
+
+    def _put_step(self, step: tuple[int, int]) -> int:
+        history: int | None = self._connection.execute(_FIND_STEP, step).get
+        if history is None:
+            self._connection.execute("INSERT INTO history (before, part) VALUES (?, ?)", step)
+            history = self._connection.last_insert_rowid()
+        if len(self._steps) >= _REMEMBERED:
+            self._steps.clear()
+        self._steps[step] = history
+        return history
+
+    def _open(self, number: int) -> tuple[bytes, bytes]:
+        row = self._connection.execute(_GET, (number,)).fetchone()
+        if row is None:
+            raise SealBroken(f"the record part/{number} is gone; the other records are kept.")
+        digest, sealed = row
+        return digest, self._sealer.open(sealed, _about(digest))
+
+
+_FIND = "SELECT number FROM part WHERE hash = ?"
+_FIND_STEP = "SELECT number FROM history WHERE before = ? AND part = ?"
+_GET = "SELECT hash, sealed FROM part WHERE number = ?"
+# A list is always newer than the list before it; the condition ends a loop in a damaged file.
+_HISTORY = """
+WITH RECURSIVE chain (number, before, part) AS (
+    SELECT number, before, part FROM history WHERE number = ?
+    UNION ALL
+    SELECT h.number, h.before, h.part FROM chain c JOIN history h ON h.number = c.before
+    WHERE h.number < c.number
+)
+SELECT part FROM chain
+"""
+
+
+def _about(digest: bytes) -> str:
+    return f"part/1/{digest.hex()}"
