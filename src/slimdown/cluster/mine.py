@@ -1,0 +1,193 @@
+"""Finds the groups among texts that were made from the same template: a prefix and suffix miner.
+
+Texts are sorted, so that a node of their prefix tree is an interval and its common prefix that of
+its first and last text. A node is a template if it holds many words that all its texts share; it
+is divided further where most of its texts go on with long words in common. Then the same is done
+to the texts left over, read backwards. Tokens with digits count as equal, so a date or an id
+divides nothing. Knows texts and how often they occurred; nothing of calls, roles or answers.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+MIN_CALLS = 10
+"""A group of fewer calls is no template of its own."""
+
+MIN_OPENERS = 8
+"""Inside a known template, a variant must have begun this many different conversations: one that
+did not is a value (a customer, an assignment) and not an operation."""
+
+_LONG_RUN, _MOST = 8, 0.5
+"""Words that a node must add to be a template, and the share that its variants must make up."""
+
+_SHORT_RUN, _NEARLY_ALL = 3, 0.95
+"""The same for content that is templated itself: shorter runs, if they make up nearly all of it."""
+
+_VALUE_WORDS = 6
+"""Variants that differ in so few words, and share all the rest, differ in a value."""
+
+_NUMBERED = re.compile(r"[^\s\d]*\d\S*")
+_END = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A distinct text, in how many calls it occurred, and how many conversations they opened."""
+
+    text: str
+    n_calls: int
+    n_openers: int
+
+
+def mine(texts: Sequence[Seen], *, instructing: bool) -> list[list[int]]:
+    """Return groups of indices into ``texts``; texts of no template make up the last, if any.
+
+    ``instructing`` tells that these are system prompts: one that recurs is then a template
+    however short it is and however few conversations it began, as what users say is not.
+    """
+    everything = range(len(texts))
+    often = [[i] for i in everything if instructing and texts[i].n_openers >= MIN_CALLS]
+    forward, rest = _pass(texts, everything, backwards=False, known=not instructing)
+    backward, rest = _pass(texts, rest, backwards=True, known=not instructing)
+    short = [group for group in often if group[0] in set(rest)]
+    rest = [i for i in rest if [i] not in short]
+    return [*forward, *backward, *short, *([rest] if rest else [])]
+
+
+def common_prefix(texts: Sequence[str]) -> str:
+    """Return the longest prefix that all texts share, cut back to the end of a word."""
+    first, last = min(texts), max(texts)
+    length = _shared(first, last)
+    return first if length == len(first) == len(last) else first[: _word_end(first, length)]
+
+
+def common_suffix(texts: Sequence[str]) -> str:
+    """Return the longest suffix that all texts share, cut back to the start of a word."""
+    return common_prefix([text[::-1] for text in texts])[::-1]
+
+
+def _pass(
+    texts: Sequence[Seen], indices: Sequence[int], *, backwards: bool, known: bool
+) -> tuple[list[list[int]], list[int]]:
+    if not indices:
+        return [], []
+    tree = _Tree(texts, indices, backwards=backwards)
+    groups = tree.templates(known=known)
+    taken = {index for group in groups for index in group}
+    return groups, [index for index in indices if index not in taken]
+
+
+class _Tree:
+    """The prefix tree of masked texts, kept as a sorted list; a node is an interval of it."""
+
+    def __init__(self, texts: Sequence[Seen], indices: Sequence[int], *, backwards: bool) -> None:
+        step = -1 if backwards else 1
+        pairs = sorted((masked(texts[i].text)[::step], i) for i in indices)
+        self._texts = [text for text, _ in pairs]
+        self._order = [i for _, i in pairs]
+        self._calls = [0, *accumulate(texts[i].n_calls for i in self._order)]
+        self._openers = [0, *accumulate(texts[i].n_openers for i in self._order)]
+
+    def templates(self, *, known: bool) -> list[list[int]]:
+        """Return the groups, as indices given at the start; not all need to be in one."""
+        return self._found(0, len(self._order), 0, _LONG_RUN, known=known)
+
+    def _found(self, low: int, high: int, anchor: int, run: int, *, known: bool) -> list[list[int]]:
+        """Return templates below a node whose texts share at least ``anchor`` characters."""
+        if not self._supported(low, high, known=known):
+            return []
+        depth = self._depth(low, high)
+        if len(self._texts[low][anchor:depth].split()) >= run:
+            return self._divided(low, high, depth)
+        return self._below(low, high, anchor, depth, run, known=known)
+
+    def _below(
+        self, low: int, high: int, anchor: int, depth: int, run: int, *, known: bool
+    ) -> list[list[int]]:
+        children = self._children(low, high, depth)
+        return [g for a, b in children for g in self._found(a, b, anchor, run, known=known)]
+
+    def _divided(self, low: int, high: int, depth: int) -> list[list[int]]:
+        """Return a template's variants if they are operations of their own, else itself."""
+        whole = self._order[low:high]
+        for run, share in ((_LONG_RUN, _MOST), (_SHORT_RUN, _NEARLY_ALL)):
+            variants = self._below(low, high, depth, depth, run, known=True)
+            if len(variants) < 2 or self._differ_in_a_value(variants, depth):
+                continue
+            taken = {index for variant in variants for index in variant}
+            rest = [index for index in whole if index not in taken]
+            if self._n_calls(low, high, taken) >= share * (self._calls[high] - self._calls[low]):
+                return [*variants, *([rest] if rest else [])]
+        return [whole]
+
+    def _differ_in_a_value(self, variants: list[list[int]], depth: int) -> bool:
+        place = {index: position for position, index in enumerate(self._order)}
+        firsts = [self._texts[place[variant[0]]][depth:] for variant in variants]
+        suffix = len(common_suffix(firsts))
+        varied = [len(text[: len(text) - suffix].split()) for text in firsts]
+        return max(varied) <= _VALUE_WORDS
+
+    def _n_calls(self, low: int, high: int, taken: set[int]) -> int:
+        return sum(
+            self._calls[p + 1] - self._calls[p] for p in range(low, high) if self._order[p] in taken
+        )
+
+    def _supported(self, low: int, high: int, *, known: bool) -> bool:
+        if self._calls[high] - self._calls[low] < MIN_CALLS:
+            return False
+        return not known or self._openers[high] - self._openers[low] >= MIN_OPENERS
+
+    def _depth(self, low: int, high: int) -> int:
+        first, last = self._texts[low], self._texts[high - 1]
+        length = _shared(first, last)
+        return length if length == len(first) == len(last) else _word_end(first, length)
+
+    def _children(self, low: int, high: int, depth: int) -> list[tuple[int, int]]:
+        """Return the intervals that go on with the same next word."""
+        found = []
+        while low < high:
+            text = self._texts[low]
+            end = _next_word(text, depth)
+            upper = bisect_left(self._texts, text[:end] + _END, low, high)
+            found.append((low, max(upper, low + 1)))
+            low = max(upper, low + 1)
+        return found if len(found) > 1 else []
+
+
+def _shared(first: str, second: str) -> int:
+    """Return the length of the longest common prefix, by bisection over slices."""
+    low, high = 0, min(len(first), len(second))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if first[low:middle] == second[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _word_end(text: str, length: int) -> int:
+    """Return where the last whole word within ``text[:length]`` ends, blanks after it included."""
+    while length > 0 and not text[length - 1].isspace():
+        length -= 1
+    return length
+
+
+def _next_word(text: str, start: int) -> int:
+    """Return the end of the word after ``start``, with the blank behind it."""
+    end = start
+    while end < len(text) and text[end].isspace():
+        end += 1
+    while end < len(text) and not text[end].isspace():
+        end += 1
+    return min(end + 1, len(text))
+
+
+def masked(text: str) -> str:
+    """Return a text with each word that holds a digit as "0"."""
+    return _NUMBERED.sub("0", text)
