@@ -168,14 +168,14 @@ class Store:
         digest = self._hashed(_id_bytes(key))
         with translated(self._database.path):
             query = "SELECT sealed FROM result WHERE stage = ? AND hash = ?"
-            sealed = self._connection.execute(query, (stage, digest)).get
+            sealed: Any = self._connection.execute(query, (stage, digest)).get
         return None if sealed is None else self._open_result(stage, digest, sealed)[1]
 
     def results(self, stage: str) -> dict[str, Any]:
         """Return all results of a stage by key, in the order first kept."""
         query = "SELECT hash, sealed FROM result WHERE stage = ? ORDER BY number"
         with translated(self._database.path):
-            rows = self._connection.execute(query, (stage,)).fetchall()
+            rows: list[Any] = self._connection.execute(query, (stage,)).fetchall()
         return dict(self._open_result(stage, digest, sealed) for digest, sealed in rows)
 
     def delete_result(self, stage: str, key: str) -> None:
@@ -242,7 +242,7 @@ class Store:
         last: tuple[str, int] = ("", -1)
         while True:
             with translated(self._database.path):
-                rows = self._connection.execute(query, last).fetchall()
+                rows: list[_Row] = self._connection.execute(query, last).fetchall()
             if not rows:
                 return
             yield rows
