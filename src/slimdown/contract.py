@@ -32,6 +32,8 @@ MAX_EVALUATIONS = 50_000
 # They would change the rules (`$schema`) or run patterns on a backtracking engine.
 _REFUSED_KEYWORDS = frozenset({"$schema", "patternProperties"})
 
+_CHOICES = {"none": "none", "required": "required", "any": "required"}  # "any" is Mistral's word
+
 _left: ContextVar[int] = ContextVar("_left", default=MAX_EVALUATIONS)
 
 
@@ -135,7 +137,7 @@ def _declared_tools(request: JsonObject) -> dict[str, Any]:
 
 def _tool_choice(choice: Any) -> str:
     if isinstance(choice, str):
-        return choice
+        return _CHOICES.get(choice, "auto")
     name = _object(_object(choice).get("function")).get("name")
     return name if isinstance(name, str) else "auto"
 

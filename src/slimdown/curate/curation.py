@@ -17,7 +17,14 @@ from msgspec.structs import replace
 from slimdown.answer import message_text
 from slimdown.canonical import content_id
 from slimdown.curate.duplicates import Groups
-from slimdown.curate.filters import CurationRules, Look, checks, objection
+from slimdown.curate.filters import (
+    SYSTEM_ROLES,
+    CurationRules,
+    Look,
+    checks,
+    messages_of,
+    objection,
+)
 from slimdown.curate.outcomes import parse_rule
 from slimdown.types import Call, Dropped
 
@@ -57,8 +64,7 @@ class Curated(msgspec.Struct, frozen=True, kw_only=True):
 
 def input_text(call: Call) -> str:
     """Return the text of all messages but the system's: a stand-in where no template is known."""
-    messages = call.request.get("messages") or []
-    spoken = [m for m in messages if m.get("role") not in ("system", "developer")]
+    spoken = [m for m in messages_of(call.request) if m.get("role") not in SYSTEM_ROLES]
     return "\n".join(message_text(message) for message in spoken)
 
 

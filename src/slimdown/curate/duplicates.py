@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,14 @@ class Groups:
             least[root] = min(least.get(root, digest), digest)
         group = {digest: least[parents[row]] for row, digest in enumerate(names)}
         return [group.get(digest, digest).hex() for digest in self._digests]
+
+
+def group_ids(texts: Iterable[str]) -> list[str]:
+    """Return the near-duplicate group of each text: 32 hexadecimal digits, equal within a group."""
+    groups = Groups()
+    for text in texts:
+        groups.add(text)
+    return groups.ids()
 
 
 def words_of(text: str) -> list[str]:

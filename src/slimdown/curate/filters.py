@@ -21,6 +21,11 @@ AUDIENCE_KEYS = ("audience", "x-slimdown-audience")
 """Metadata keys under which capture keeps whom a call was for."""
 
 
+_TEXT_PARTS = ("text", "input_text", "output_text", "refusal")
+
+SYSTEM_ROLES = ("system", "developer")
+
+
 class CurationRules(msgspec.Struct, frozen=True, kw_only=True):
     """What the user asks of curation.
 
@@ -74,14 +79,12 @@ def objection(call: Call, tried: Iterable[tuple[str, Check]]) -> tuple[Look, Dro
 
 def system_text(request: JsonObject) -> str:
     """Return the text of a request's system and developer messages."""
-    messages = _messages(request)
-    return "\n".join(message_text(m) for m in messages if m.get("role") in _SYSTEM_ROLES)
+    messages = messages_of(request)
+    return "\n".join(message_text(m) for m in messages if m.get("role") in SYSTEM_ROLES)
 
 
-_SYSTEM_ROLES = ("system", "developer")
-
-
-def _messages(request: JsonObject) -> list[JsonObject]:
+def messages_of(request: JsonObject) -> list[JsonObject]:
+    """Return the messages of a request, none where it has no list of them."""
     messages = request.get("messages")
     return [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
 
@@ -100,14 +103,15 @@ def _failure(look: Look) -> str | None:
 
 def _unsupported(look: Look) -> str | None:
     request, response = look.call.request, look.call.response or {}
-    messages = _messages(request)
+    messages = messages_of(request)
     if not messages:
         return "no messages"
     if request.get("n") not in (None, 1) or len(response["choices"]) > 1:
         return "several choices"
     if any(not _is_text(part) for m in messages for part in _parts(m)):
         return "content other than text"
-    return "audio" if "audio" in (request.get("modalities") or ()) else None
+    modalities = request.get("modalities")
+    return "audio" if isinstance(modalities, list) and "audio" in modalities else None
 
 
 def _parts(message: JsonObject) -> list[object]:
@@ -116,7 +120,7 @@ def _parts(message: JsonObject) -> list[object]:
 
 
 def _is_text(part: object) -> bool:
-    return isinstance(part, dict) and part.get("type") in ("text", "input_text", "output_text")
+    return isinstance(part, dict) and part.get("type") in _TEXT_PARTS
 
 
 def _truncated(look: Look) -> str | None:

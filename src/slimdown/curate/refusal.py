@@ -1,9 +1,10 @@
 """Did the model decline? The API says so in ``refusal``; else the words of its opening do.
 
-The heuristic wants a first person who will not or cannot, *and* a helper's verb with no object of
-the business ("I can't assist with that"), or a model speaking of itself ("as an AI"). An agent
-that applies its policy ("I'm sorry, this fare cannot be changed") answers; it does not decline.
-English only; a refusal in another language is kept as an answer. JSON and tool calls never decline.
+The heuristic wants, in the first sentence but for an apology, a first person who cannot or will
+not *and* a helper's verb without an object of the business ("I can't assist with that"), or a
+model that speaks of itself ("as an AI"). An agent that applies its policy ("I'm sorry, this fare
+cannot be changed") answers; it does not decline. English only: a refusal in another language is
+kept as an answer. JSON and tool calls never decline.
 """
 
 from __future__ import annotations
@@ -13,35 +14,41 @@ import re
 from slimdown.answer import answer_message
 from slimdown.types import Answer, JsonObject
 
-_OPENING_CHARS = 240
-"""A refusal comes first; later in a text the same words are usually quoted or qualified."""
+_OPENING_CHARS = 400
 
+_NOT = r"(?:n't|n\u2019t|not| not)"
 _CANNOT = (
-    r"\bi(?: am|'m|\u2019m)? (?:really |very |simply )?"
-    r"(?:sorry,? (?:but )?i )?(?:can(?:not|'t|\u2019t| not)|could(?:n't|n\u2019t| not)"
-    r"|won(?:'t|\u2019t)|will not|(?:am |'m |\u2019m )?(?:unable|not able|not allowed) to"
-    r"|must (?:decline|refuse)|(?:have to|need to) (?:decline|refuse))"
+    rf"\bi (?:can{_NOT}|can['\u2019]t|could{_NOT}|(?:will not|won['\u2019]t)(?: be able to)?)"
+    r"|\bi(?: am|['\u2019]m) (?:unable|not able|not allowed|not permitted) to"
 )
-_HELP = (
+_AFTER_HELP = r"(?: you)?(?: (?:with|to|in|on|about))?"
+_VERBS = (
     r"(?:assist|help|comply|fulfil+|engage|participate|answer|respond|provide|generate|create|"
     r"write|produce|support|discuss|do|continue)"
 )
-_BARE = (
-    r"(?: you)?(?: with| to| in| on)? ?"
-    r"(?:that|this|your|such|the) ?(?:kind of |type of |sort of )?"
-    r"(?:request|question|query|content|information|topic|conversation|task|inquiry)?s?"
-    r"\s*(?:[.,;!:]|$|as\b|because\b|since\b)"
+_THAT = (
+    r" (?:that|this|your|such|the)(?: (?:kind|type|sort) of)?(?: specific)?"
+    r"(?: (?:request|question|query|content|information|topic|conversation|task|inquiry)s?)?"
 )
+_STOP = r"(?=\s*(?:[.,;!:]|$)| as\b| because\b| since\b)"
+
+# What may stand before a refusal: an apology as a sentence of its own, then the same sentence's
+# beginning. A refusal after an explanation is an agent's verdict on the case, so an answer.
+_BEFORE = (
+    r"\s*(?:[^.!?\n]{0,80}\b(?:sorry|apologi[sz]e|unfortunately)[^.!?\n]{0,40}[.!]\s)?"
+    r"[^.!?\n]{0,120}?"
+)
+
 _PATTERNS = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    re.compile(_BEFORE + f"(?:{pattern})", re.IGNORECASE)
     for pattern in (
-        rf"{_CANNOT} {_HELP}{_BARE}",
-        rf"{_CANNOT.rsplit('|must', 1)[0]}) (?:assist|help)(?: you)?\s*(?:[.,;!]|$)",
+        rf"(?:{_CANNOT}) {_VERBS}{_AFTER_HELP}{_THAT}{_STOP}",
+        rf"(?:{_CANNOT}) (?:assist|help|comply|answer)(?: you)?{_STOP}",
         r"\bi (?:must|have to|need to) (?:respectfully )?(?:decline|refuse)\b",
-        r"\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b[^.]{0,80}"
-        r"\b(?:can(?:not|'t|\u2019t)|unable|not able|don(?:'t|\u2019t)|do not|won(?:'t|\u2019t))\b",
-        r"\b(?:against|violates?) (?:my|our|openai'?s?|the content|usage|safety) "
-        r"(?:programming|guidelines|polic(?:y|ies)|ethical)\b",
+        r"\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b[^.]{0,80}?"
+        rf"(?:{_CANNOT}|\bi do{_NOT})\b",
+        r"\bagainst (?:my|our|openai['\u2019]?s?|usage|safety) (?:\w+ )?"
+        r"(?:programming|guidelines|polic(?:y|ies))\b",
     )
 )
 
@@ -57,4 +64,4 @@ def refused(response: JsonObject | None, answer: Answer | None) -> bool:
 def declines(text: str) -> bool:
     """Tell whether the opening of a text declines to answer."""
     opening = text[:_OPENING_CHARS]
-    return any(pattern.search(opening) for pattern in _PATTERNS)
+    return any(pattern.match(opening) for pattern in _PATTERNS)

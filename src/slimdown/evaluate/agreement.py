@@ -26,6 +26,8 @@ from slimdown.types import JsonObject, OutputKind
 ROOT = "$"
 """The field path of a whole answer."""
 
+_ABSENT = object()
+
 
 def agreement_for(kind: OutputKind, *, enums: frozenset[str] = frozenset()) -> Agreement:
     """Return the agreement of a kind of output (see `canonicalise.enum_paths` for ``enums``)."""
@@ -93,7 +95,7 @@ def _of_function(name: str, ours: list[JsonObject], theirs: list[JsonObject]) ->
     right = [call for call in theirs if _name(call) == name]
     paths = [] if len(left) == len(right) else [name]
     for mine, other in zip(left, right, strict=False):
-        paths += _differences(_arguments(mine), _arguments(other), name)
+        paths += _differences(_arguments(mine), _arguments(other), name) or [name]
     return paths
 
 
@@ -109,6 +111,8 @@ def _without_equals(calls: list[JsonObject], others: list[JsonObject]) -> list[J
 
 
 def _differences(ours: Any, theirs: Any, path: str) -> list[str]:
+    if ours is _ABSENT or theirs is _ABSENT:
+        return [path or ROOT]
     if _key(ours) == _key(theirs):
         return []
     if isinstance(ours, dict) and isinstance(theirs, dict):
@@ -120,10 +124,6 @@ def _differences(ours: Any, theirs: Any, path: str) -> list[str]:
     else:
         return [path or ROOT]
     return [found for a, b, inner in pairs for found in _differences(a, b, inner)]
-
-
-_ABSENT = {"": ["absent"]}
-"""Stands for a field that one side lacks; an object, so that a null beside it differs too."""
 
 
 def _name(call: Any) -> str:

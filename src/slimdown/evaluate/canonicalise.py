@@ -14,7 +14,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:?\d\d)?")
 _QUOTES = "\"'`*\u201c\u201d\u2018\u2019\u00ab\u00bb"
 
 SIGNIFICANT_DIGITS = 15
@@ -93,6 +93,6 @@ def _canonical_string(text: str) -> str:
 def _instant(text: str) -> str:
     try:
         moment = datetime.fromisoformat(text.upper())
-    except ValueError:
-        return text  # shaped like an instant, but there is no such day or hour
-    return (moment.astimezone(UTC) if moment.tzinfo else moment).isoformat()
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).isoformat()
+    except (ValueError, OverflowError):
+        return text  # shaped like an instant, but no calendar has it
