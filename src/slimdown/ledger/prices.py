@@ -109,4 +109,4 @@ def _own_price(model: str, told: Mapping[str, float]) -> Price:
                 f"prices.{model}: {what} {', '.join(keys)}; nothing was changed. Give input and "
                 "output, and if you like cached_input and reasoning, in USD per million tokens."
             )
-    return Price(**told)
+    return msgspec.convert(dict(told), Price)

@@ -104,8 +104,14 @@ def saving_of(
         served[1] * spared * upstream[1] - specialist[2] - use.overhead_usd,
         served[2] * spared * upstream[2] - specialist[1] - use.overhead_usd,
     )
+    share: Interval = (
+        served[0] * spared - _ratio(specialist[0] + use.overhead_usd, upstream[0]),
+        served[1] * spared - _ratio(specialist[2] + use.overhead_usd, upstream[1]),
+        served[2] * spared - _ratio(specialist[1] + use.overhead_usd, upstream[2]),
+    )
     return _saving(
         each,
+        share,
         upstream_usd=upstream[0],
         specialist_usd=specialist[0] + use.overhead_usd,
         training_usd=use.training_cpu_seconds * to_usd,
@@ -130,14 +136,21 @@ def total_saving(
     if not parts or n_calls <= 0 or upstream_usd <= 0:
         return None
     weights = [(saving, count / n_calls) for saving, count in parts]
+    costs = [(s, s.upstream_usd_per_call * count / upstream_usd) for s, count in parts]
     each: Interval = (
         sum(s.usd_per_call * w for s, w in weights),
         sum(s.usd_per_call_low * w for s, w in weights),
         sum(s.usd_per_call_high * w for s, w in weights),
     )
+    share: Interval = (
+        sum(s.share * w for s, w in costs),
+        sum(s.share_low * w for s, w in costs),
+        sum(s.share_high * w for s, w in costs),
+    )
     shared = dict.fromkeys(text for saving, _ in parts for text in saving.assumptions)
     return _saving(
         each,
+        share,
         upstream_usd=upstream_usd / n_calls,
         specialist_usd=sum(s.specialist_usd_per_call * w for s, w in weights),
         training_usd=sum(saving.training_usd for saving, _ in parts),
@@ -168,6 +181,7 @@ def mean_interval(values: Sequence[float], seed: int) -> Interval:
 
 def _saving(
     each: Interval,
+    share: Interval,
     *,
     upstream_usd: float,
     specialist_usd: float,
@@ -177,7 +191,6 @@ def _saving(
 ) -> Saving:
     per_month = (calls_per_day or 0.0) * _DAYS_PER_MONTH
     monthly = [usd * per_month for usd in each] if calls_per_day else [None] * 3
-    share = [usd / upstream_usd if upstream_usd else 0.0 for usd in each]
     break_even = training_usd / each[0] if each[0] > 0 else None
     days = break_even / calls_per_day if break_even is not None and calls_per_day else None
     verdict, reason = _judge(each, training_usd, calls_per_day)
@@ -200,6 +213,10 @@ def _saving(
         reason=reason,
         assumptions=assumptions,
     )
+
+
+def _ratio(cost: float, upstream: float) -> float:
+    return cost / upstream if upstream > 0 else 0.0
 
 
 def _judge(each: Interval, training_usd: float, calls_per_day: float | None) -> tuple[Verdict, str]:
