@@ -6,11 +6,11 @@ such logs, so the requests hold only what is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from slimdown.canonical import content_id
-from slimdown.capture.draft import Draft, Unusable, name, session_of
+from slimdown.capture.draft import Draft, Found, Unusable, name, session_of
+from slimdown.capture.messages import MESSAGE_KEYS, role_of
 from slimdown.capture.records import is_conversation
 from slimdown.capture.times import iso_time
 from slimdown.types import JsonObject
@@ -20,34 +20,7 @@ MAX_TURNS = 2_000
 
 _KEYS = ("messages", "traj", "history", "trajectory", "conversation", "turns")
 _CARRIED = ("model", "tools", "tool_choice", "parallel_tool_calls", "functions", "response_format")
-_MESSAGE_KEYS = frozenset(
-    [
-        "role",
-        "content",
-        "name",
-        "tool_calls",
-        "tool_call_id",
-        "function_call",
-        "refusal",
-        "audio",
-        "annotations",
-        "reasoning",
-        "reasoning_content",
-    ]
-)
 _OWN_IDS = ("session_id", "conversation_id", "trajectory_id", "instance_id", "trace_id", "id")
-_SPEAKERS = {
-    "system": "system",
-    "human": "user",
-    "user": "user",
-    "gpt": "assistant",
-    "assistant": "assistant",
-    "model": "assistant",
-    "chatgpt": "assistant",
-    "tool": "tool",
-    "observation": "tool",
-    "function_response": "tool",
-}
 
 
 def is_trajectory(record: Any) -> bool:
@@ -55,7 +28,7 @@ def is_trajectory(record: Any) -> bool:
     return is_conversation(record) or (isinstance(record, dict) and _listed(record) is not None)
 
 
-def trajectory_drafts(record: Any) -> Iterator[Draft]:
+def trajectory_drafts(record: Any) -> Found:
     """Yield a call for each turn of the model, but those that fine-tuning leaves out (weight 0)."""
     fields: JsonObject = record if isinstance(record, dict) else {}
     messages = record if isinstance(record, list) else _listed(record)
@@ -78,7 +51,7 @@ def trajectory_drafts(record: Any) -> Iterator[Draft]:
             source_id=f"{session}/{turn}",
         )
     if len(turns) > MAX_TURNS:
-        raise Unusable(
+        yield Unusable(
             f"a conversation with {len(turns)} turns of the model; the first {MAX_TURNS} are kept"
         )
 
@@ -88,7 +61,7 @@ def is_prompt_completion(record: JsonObject) -> bool:
     return "prompt" in record and "completion" in record
 
 
-def prompt_completion_drafts(record: JsonObject) -> Iterator[Draft]:
+def prompt_completion_drafts(record: JsonObject) -> Found:
     """Yield the call of a TRL record; its parts are texts or lists of messages."""
     prompt, completed = _turns(record["prompt"], "user"), _turns(record["completion"], "assistant")
     yield from trajectory_drafts({**record, "messages": prompt + completed[:1]})
@@ -100,11 +73,10 @@ def is_sharegpt(record: JsonObject) -> bool:
     return is_conversation(listed) and "from" in record["conversations"][0]
 
 
-def sharegpt_drafts(record: JsonObject) -> Iterator[Draft]:
+def sharegpt_drafts(record: JsonObject) -> Found:
     """Yield a call for each turn of the model in a ShareGPT record."""
     messages = [
-        {"role": _SPEAKERS.get(str(m.get("from")), "user"), "content": m.get("value")}
-        for m in record["conversations"]
+        {"role": role_of(m.get("from")), "content": m.get("value")} for m in record["conversations"]
     ]
     if name(record.get("system")):
         messages.insert(0, {"role": "system", "content": record["system"]})
@@ -143,7 +115,7 @@ def _is_turn(message: JsonObject) -> bool:
 
 
 def _message(message: JsonObject) -> JsonObject:
-    return {key: value for key, value in message.items() if key in _MESSAGE_KEYS}
+    return {key: value for key, value in message.items() if key in MESSAGE_KEYS}
 
 
 def _turns(value: Any, role: str) -> list[JsonObject]:

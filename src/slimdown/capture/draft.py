@@ -38,6 +38,10 @@ class Unusable(ValueError):
     """A record of a known format that is not a call; its text is the reason."""
 
 
+Found = Iterator[Draft | Unusable]
+"""What a format's reader makes of one record: calls, and the parts that are none."""
+
+
 class Numbering:
     """Gives ids to the drafts of one file.
 

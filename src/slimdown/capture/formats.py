@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from slimdown.capture import batch, conversations, recorded
-from slimdown.capture.draft import Draft
+from slimdown.capture import batch, conversations, recorded, traces
+from slimdown.capture.draft import Found
 from slimdown.types import JsonObject
 
 BATCH = "openai-batch"
@@ -19,15 +19,17 @@ class Format(msgspec.Struct, frozen=True):
 
     name: str
     recognises: Callable[[JsonObject], bool]
-    drafts: Callable[[JsonObject], Iterator[Draft]]
+    drafts: Callable[[JsonObject], Found]
 
 
-def _no_drafts(_: JsonObject) -> Iterator[Draft]:
+def _no_drafts(_: JsonObject) -> Found:
     raise AssertionError("halves of batch calls are joined by BatchJoin")
 
 
 _FORMATS = (
     Format(BATCH, batch.is_half, _no_drafts),
+    Format("langfuse", traces.is_langfuse, traces.langfuse_drafts),
+    Format("litellm", traces.is_litellm, traces.litellm_drafts),
     Format("flywheel", recorded.is_flywheel, recorded.flywheel_drafts),
     Format("calls", recorded.is_call, recorded.call_drafts),
     Format("openai-stored", recorded.is_completion, recorded.completion_drafts),

@@ -1,14 +1,14 @@
 """Logs that hold a request beside its answer: our own calls, NVIDIA's flywheel, stored completions.
 
-Request and response are handed on untouched.
+Request and response are handed on untouched, but for those of the Responses API.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from slimdown.capture.draft import Draft, Unusable, name, session_of
+from slimdown.capture import responses
+from slimdown.capture.draft import Draft, Found, Unusable, name, session_of
 from slimdown.capture.times import iso_time
 from slimdown.types import JsonObject
 
@@ -18,14 +18,16 @@ def is_call(record: JsonObject) -> bool:
     return isinstance(record.get("request"), dict)
 
 
-def call_drafts(record: JsonObject) -> Iterator[Draft]:
+def call_drafts(record: JsonObject) -> Found:
     """Yield the call of a slimdown record."""
-    request = record["request"]
-    if not isinstance(request.get("messages"), list):
-        raise Unusable("the request has no list of messages")
-    response = record.get("response")
+    request, response = record["request"], record.get("response")
     if response is not None and not isinstance(response, dict):
         raise Unusable("the response is not an object")
+    if responses.is_request(request):
+        request = responses.chat_request(request)
+        response = responses.chat_response(response) if response is not None else None
+    if not isinstance(request.get("messages"), list):
+        raise Unusable("the request has no list of messages")
     metadata = record.get("metadata")
     time = record.get("started_at")
     started_at = iso_time(time)
@@ -50,7 +52,7 @@ def is_flywheel(record: JsonObject) -> bool:
     return is_call(record) and ("workload_id" in record or "client_id" in record)
 
 
-def flywheel_drafts(record: JsonObject) -> Iterator[Draft]:
+def flywheel_drafts(record: JsonObject) -> Found:
     """Yield the call of a flywheel record; whose workload it was is carried as metadata."""
     metadata = {key: record[key] for key in ("workload_id", "client_id") if key in record}
     same = {"started_at": record.get("timestamp"), "metadata": metadata}
@@ -62,7 +64,7 @@ def is_completion(record: JsonObject) -> bool:
     return record.get("object") == "chat.completion" and isinstance(record.get("choices"), list)
 
 
-def completion_drafts(record: JsonObject) -> Iterator[Draft]:
+def completion_drafts(record: JsonObject) -> Found:
     """Yield the call of a stored completion whose messages were put beside it."""
     messages = record.get("messages") or record.get("input_messages")
     if not isinstance(messages, list):

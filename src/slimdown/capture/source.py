@@ -32,7 +32,17 @@ _PIECE_BYTES = 1 << 18
 _ZSTD_SLICE_BYTES = 1 << 10  # a hostile kibibyte of zstd unpacks to at most some 32 MiB
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF16 = "UTF-16 text, not UTF-8. Convert it first: iconv -f UTF-16 -t UTF-8."
+_OTHER_KINDS = (
+    (b"\xff\xfe", _UTF16),
+    (b"\xfe\xff", _UTF16),
+    (b"PK\x03\x04", "a zip archive. Unpack it first and import the files in it."),
+    (b"PAR1", "a Parquet file. Convert it to lines of JSON first."),
+    (b"SQLite", "an SQLite database. Export its rows as lines of JSON first."),
+    (b"\xfd7zXZ", "compressed with xz. Unpack it first, or use gzip or zstd."),
+    (b"BZh", "compressed with bzip2. Unpack it first, or use gzip or zstd."),
+    (b"%PDF", "a PDF document."),
+)
 _UTF8_MARK = b"\xef\xbb\xbf"
 _BROKEN_STREAM = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 
@@ -61,7 +71,9 @@ class Source:
     @property
     def share(self) -> float:
         """How much of the file is read, 0..1; 0 throughout where its size is not known."""
-        return min(1.0, self._raw.tell() / self._size) if self._size else 0.0
+        if not self._size or self._raw.closed:
+            return 1.0 if self._raw.closed else 0.0
+        return min(1.0, self._raw.tell() / self._size)
 
     def lines(self) -> Iterator[Line]:
         """Yield the lines, blank ones left out.
@@ -144,15 +156,16 @@ class _ZstdStream(io.RawIOBase):
 
 
 def _check_text(stream: io.BufferedReader, path: Path) -> None:
+    """Raise `ImportProblem` for a kind of file that can be named and holds no lines of JSON."""
     try:
-        start = stream.peek(4)[:4]
+        start = stream.peek(6)[:6]
     except _BROKEN_STREAM:
         return  # the first line will tell
-    if start.startswith(_UTF16) or (len(start) == 4 and 0 in (start[0], start[1])):
-        raise ImportProblem(
-            f"{path} is UTF-16 text, not UTF-8. Nothing of it was stored. "
-            "Convert it first: iconv -f UTF-16 -t UTF-8."
-        )
+    kind = next((kind for mark, kind in _OTHER_KINDS if start.startswith(mark)), None)
+    if kind is None and len(start) >= 4 and 0 in (start[0], start[1]):
+        kind = _UTF16
+    if kind is not None:
+        raise ImportProblem(f"{path} is {kind} Nothing of it was stored.")
     if start.startswith(_UTF8_MARK):
         stream.read(len(_UTF8_MARK))
 
