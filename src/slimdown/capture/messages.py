@@ -48,6 +48,7 @@ _ROLES = {
     "ToolMessage": "tool",
 }
 _KNOWN_ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
+_INSIDE = ("message", "output", "candidates", "choices")
 _TEXT_PARTS = frozenset(("input_text", "output_text", "text"))
 
 
@@ -95,9 +96,7 @@ def messages_from(item: Any) -> list[JsonObject]:
 
 def tool_call(called: str, arguments: Any, call_id: Any = None) -> JsonObject:
     """Return a tool call in chat-completions form; its arguments become JSON text."""
-    text = (
-        arguments if isinstance(arguments, str) else as_text({} if arguments is None else arguments)
-    )
+    text = as_text({} if arguments is None else arguments)
     function = {"name": called, "arguments": text}
     identity = name(call_id) or f"call_{content_id(function)[:24]}"
     return {"id": identity, "type": "function", "function": function}
@@ -119,11 +118,11 @@ def _outputs(value: Any) -> list[JsonObject]:
         return [message for item in value for message in _outputs(item)]
     if not isinstance(value, dict):
         return [{"role": "assistant", "content": as_text(value)}]
-    for key in ("message", "output", "candidates", "choices"):
-        if isinstance(value.get(key), dict | list):
-            return _outputs(value[key])
-    if isinstance(value.get("content"), dict):  # a Gemini candidate
-        return _outputs(value["content"])
+    inside = next((value[k] for k in _INSIDE if isinstance(value.get(k), dict | list)), None)
+    if inside is None and isinstance(value.get("content"), dict):  # a Gemini candidate
+        inside = value["content"]
+    if inside is not None:
+        return _outputs(inside)
     if name(value.get("toolName")):
         call = tool_call(str(value["toolName"]), value.get("input"), value.get("toolCallId"))
         return [{"role": "assistant", "content": None, "tool_calls": [call]}]
@@ -199,9 +198,8 @@ def _sort_part(
     told = fields.get("function_response", fields.get("functionResponse"))
     kind = fields.get("type")
     if kind == "tool_call":
-        calls.append(
-            tool_call(as_text(fields.get("name")), fields.get("arguments"), fields.get("id"))
-        )
+        called = as_text(fields.get("name"))
+        calls.append(tool_call(called, fields.get("arguments"), fields.get("id")))
     elif kind == "tool_call_response":
         results.append(_result(fields.get("id"), fields.get("response", fields.get("result"))))
     elif isinstance(asked, dict):

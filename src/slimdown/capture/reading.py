@@ -14,7 +14,7 @@ import msgspec
 
 from slimdown.capture import formats
 from slimdown.capture.batch import BatchJoin
-from slimdown.capture.draft import Draft, Numbering, Unusable
+from slimdown.capture.draft import Found, Numbering, Unusable
 from slimdown.capture.records import Record, records
 from slimdown.capture.source import KEPT_BYTES, Source
 from slimdown.errors import ImportProblem, UsageError
@@ -145,14 +145,17 @@ class _Reader:
         self, path: Path, record: Record, form: formats.Format, numbering: Numbering
     ) -> Iterator[Call]:
         try:
-            for draft in self._drafts(path, record, form):
-                yield numbering.call(draft)
+            for found in self._found(path, record, form):
+                if isinstance(found, Unusable):
+                    self._rejects(_reject(path, record, str(found)))
+                else:
+                    yield numbering.call(found)
         except Unusable as error:
             self._rejects(_reject(path, record, str(error)))
         except OverflowError:
             self._rejects(_reject(path, record, "an integer of more than 64 bits"))
 
-    def _drafts(self, path: Path, record: Record, form: formats.Format) -> Iterator[Draft]:
+    def _found(self, path: Path, record: Record, form: formats.Format) -> Found:
         if form.name != formats.BATCH:
             yield from form.drafts(record.value)
             return

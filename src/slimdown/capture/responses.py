@@ -37,7 +37,7 @@ def chat_request(request: JsonObject) -> JsonObject:
 
 
 def chat_response(response: JsonObject) -> JsonObject:
-    """Return a Responses answer as a chat completion; one without output, such as an error, as is."""
+    """Return a Responses answer as a chat completion, and one without output as it is."""
     message = answer_from(response.get("output"))
     if message is None:
         return response

@@ -5,13 +5,12 @@ Langfuse wraps inputs and outputs in JSON text, more than once at times; they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from slimdown.capture.conversations import completion
-from slimdown.capture.draft import Draft, Unusable, name, objects, session_of
+from slimdown.capture.draft import Draft, Found, Unusable, name, objects, session_of
 from slimdown.capture.messages import answer_from, messages_of
 from slimdown.capture.recorded import error_text, milliseconds
 from slimdown.capture.responses import chat_response
@@ -28,7 +27,7 @@ def is_langfuse(record: JsonObject) -> bool:
     return bool({"traceId", "trace_id"} & record.keys()) and isinstance(record.get("type"), str)
 
 
-def langfuse_drafts(record: JsonObject) -> Iterator[Draft]:
+def langfuse_drafts(record: JsonObject) -> Found:
     """Yield a call for each observation of the type GENERATION."""
     if not isinstance(record.get("observations"), list):
         yield _generation(record, {})
@@ -38,7 +37,10 @@ def langfuse_drafts(record: JsonObject) -> Iterator[Draft]:
     if not generations:
         raise Unusable("a trace without an observation of the type GENERATION")
     for observation in generations:
-        yield _generation(observation, trace)
+        try:
+            yield _generation(observation, trace)
+        except Unusable as error:
+            yield error
 
 
 def is_litellm(record: JsonObject) -> bool:
@@ -46,7 +48,7 @@ def is_litellm(record: JsonObject) -> bool:
     return "call_type" in record and "messages" in record and "response" in record
 
 
-def litellm_drafts(record: JsonObject) -> Iterator[Draft]:
+def litellm_drafts(record: JsonObject) -> Found:
     """Yield the call of a standard logging payload."""
     parameters = record.get("model_parameters")
     request: JsonObject = {"messages": messages_of(record["messages"])}
@@ -146,10 +148,8 @@ def _usage(observation: JsonObject) -> JsonObject | None:
     if not isinstance(details, dict):
         return None
     names = {"input": "prompt_tokens", "output": "completion_tokens", "total": "total_tokens"}
-    counts = {
-        word: details[key] for key, word in names.items() if isinstance(details.get(key), int)
-    }
-    return counts or None
+    counts = {names[key]: value for key, value in details.items() if key in names}
+    return {word: value for word, value in counts.items() if isinstance(value, int)} or None
 
 
 def _langfuse_session(observation: JsonObject, trace: JsonObject) -> str | None:
