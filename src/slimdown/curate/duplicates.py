@@ -45,32 +45,26 @@ Signature = npt.NDArray[np.uint32]
 
 
 class Groups:
-    """Collects texts one by one, keeping 16 bytes of each (and 512 more of a long one)."""
+    """Collects texts one by one, keeping 16 bytes of each (and 512 more of a distinct long one)."""
 
     def __init__(self) -> None:
         """Start with no texts."""
         self._digests: list[bytes] = []
-        self._signatures: list[Signature] = []
-        self._signed: dict[bytes, int] = {}
+        self._signatures: dict[bytes, Signature] = {}
 
     def add(self, text: str) -> None:
         """Take the next text."""
         words = words_of(text)
         digest = _digest(words, text)
         self._digests.append(digest)
-        if len(words) >= LONG_WORDS and digest not in self._signed:
-            self._signed[digest] = len(self._signatures)
-            self._signatures.append(signature(words))
+        if len(words) >= LONG_WORDS and digest not in self._signatures:
+            self._signatures[digest] = signature(words)
 
     def ids(self) -> list[str]:
         """Return the group of each text, in the order they came; the same whatever that order."""
-        names = sorted(self._signed, key=self._signed.__getitem__)
-        parents = _linked(self._signatures)
-        least: dict[int, bytes] = {}
-        for row, digest in enumerate(names):
-            root = parents[row]
-            least[root] = min(least.get(root, digest), digest)
-        group = {digest: least[parents[row]] for row, digest in enumerate(names)}
+        names = sorted(self._signatures)
+        roots = _linked([self._signatures[name] for name in names])
+        group = {name: names[root] for name, root in zip(names, roots, strict=True)}
         return [group.get(digest, digest).hex() for digest in self._digests]
 
 

@@ -98,20 +98,25 @@ def _failure(look: Look) -> str | None:
         return f"http {status}"
     if not isinstance(call.response, dict) or call.response.get("error"):
         return "no response"
-    return None if call.response.get("choices") else "no choices"
+    return None if _n_choices(call.response) else "no choices"
 
 
 def _unsupported(look: Look) -> str | None:
-    request, response = look.call.request, look.call.response or {}
+    request = look.call.request
     messages = messages_of(request)
     if not messages:
         return "no messages"
-    if request.get("n") not in (None, 1) or len(response["choices"]) > 1:
+    if request.get("n") not in (None, 1) or _n_choices(look.call.response) > 1:
         return "several choices"
     if any(not _is_text(part) for m in messages for part in _parts(m)):
         return "content other than text"
     modalities = request.get("modalities")
     return "audio" if isinstance(modalities, list) and "audio" in modalities else None
+
+
+def _n_choices(response: JsonObject | None) -> int:
+    choices = (response or {}).get("choices")
+    return len(choices) if isinstance(choices, list) else 0
 
 
 def _parts(message: JsonObject) -> list[object]:

@@ -17,7 +17,7 @@ import msgspec
 from slimdown.errors import UsageError
 from slimdown.types import JsonObject
 
-_RULE = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*(>=|<=|!=|==|=|>|<)\s*(\S.*?)\s*")
+_RULE = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*(>=|<=|!=|==|=|>|<)\s*([^\s<>=!].*?)\s*")
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
