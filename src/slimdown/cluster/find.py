@@ -20,7 +20,7 @@ from slimdown.cluster.split import Part, divide
 from slimdown.cluster.templates import find_signatures
 from slimdown.seams import Embedder
 from slimdown.signature import content_slice
-from slimdown.types import Call, Dropped, Task, Template
+from slimdown.types import Answer, Call, Dropped, Task, Template
 
 _NAMED_FROM = 50
 """Calls of a task whose content is read for its name."""
@@ -45,7 +45,11 @@ class Clustering:
 class _Found:
     template: Template
     part: Part
-    calls: list[Call]
+    answered: list[tuple[Call, Answer]]
+
+    @property
+    def calls(self) -> list[Call]:
+        return [call for call, _ in self.answered]
 
 
 def find_tasks(
@@ -56,23 +60,35 @@ def find_tasks(
     Without an embedder, signatures alone decide, and a signature that mixes operations stays one
     task. ``previous`` are the tasks of the last fit.
     """
-    ordered = sorted(calls, key=lambda call: call.id)
-    usable = [call for call in ordered if call.error is None and answer_of(call) is not None]
-    useless = {call.id for call in ordered} - {call.id for call in usable}
-    left = [Dropped(call_id, "no answer") for call_id in sorted(useless)]
+    answered, left = _answered(calls)
+    usable = [call for call, _ in answered]
     found: list[_Found] = []
     for signature in find_signatures(usable):
-        members = [usable[i] for i in signature.members]
+        members = [answered[i] for i in signature.members]
         if len(members) < MIN_CALLS:
-            left += [Dropped(c.id, "too few", _too_few(len(members))) for c in members]
+            left += [Dropped(c.id, "too few", _too_few(len(members))) for c, _ in members]
             continue
-        divided = divide(members, signature.template, embedder)
+        divided = divide(
+            [call for call, _ in members], [a for _, a in members], signature.template, embedder
+        )
         found += [
             _Found(signature.template, part, [members[i] for i in part.members])
             for part in divided.parts
         ]
-        left += [Dropped(members[i].id, "too diverse", divided.reason) for i in divided.left]
+        left += [Dropped(members[i][0].id, "too diverse", divided.reason) for i in divided.left]
     return _clustering(found, left, previous)
+
+
+def _answered(calls: Iterable[Call]) -> tuple[list[tuple[Call, Answer]], list[Dropped]]:
+    """Return calls with their answers, in order of id, and those that have none."""
+    kept, left = [], []
+    for call in sorted(calls, key=lambda call: call.id):
+        answer = answer_of(call) if call.error is None else None
+        if answer is None:
+            left.append(Dropped(call.id, "no answer"))
+        else:
+            kept.append((call, answer))
+    return kept, left
 
 
 def _clustering(found: list[_Found], left: list[Dropped], previous: Sequence[Task]) -> Clustering:
@@ -83,7 +99,7 @@ def _clustering(found: list[_Found], left: list[Dropped], previous: Sequence[Tas
 
 
 def _tasks(found: Sequence[_Found]) -> list[Task]:
-    kinds = [kind_of([answer_of(call) for call in f.calls]) for f in found]
+    kinds = [kind_of([answer for _, answer in f.answered]) for f in found]
     prompts = [prompt_words(f.template, _sample(f)) for f in found]
     names = name_tasks(prompts, kinds)
     return [
@@ -93,7 +109,7 @@ def _tasks(found: Sequence[_Found]) -> list[Task]:
             description=describe(f.template, kind, len(f.calls)),
             kind=kind,
             template=f.template,
-            actions=actions_of(f.calls),
+            actions=actions_of([answer for _, answer in f.answered]),
             centroid=f.part.centroid,
             radius=f.part.radius,
             n_calls=len(f.calls),
@@ -104,8 +120,8 @@ def _tasks(found: Sequence[_Found]) -> list[Task]:
 
 def _task_id(found: _Found) -> str:
     slots = [(s.role, masked(s.prefix), masked(s.suffix), s.constant) for s in found.template.slots]
-    middle = found.part.medoid
-    return content_id([slots, found.template.tools_id, found.template.contract_id, middle])
+    template = found.template
+    return content_id([slots, template.tools_id, template.contract_id, found.part.action])
 
 
 def _sample(found: _Found) -> list[str]:

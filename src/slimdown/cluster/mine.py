@@ -22,15 +22,20 @@ MIN_OPENERS = 8
 """Inside a known template, a variant must have begun this many different conversations: one that
 did not is a value (a customer, an assignment) and not an operation."""
 
-_LONG_RUN, _MOST = 8, 0.5
-"""Words that a node must add to be a template, and the share that its variants must make up."""
+_LONG_RUN, _SHORT_RUN, _UNUSUAL_RUN = 8, 3, 16
+"""Words that texts must share beyond what is known of them already to be a template."""
 
-_SHORT_RUN, _NEARLY_ALL = 3, 0.95
-"""The same for content that is templated itself: shorter runs, if they make up nearly all of it."""
+_VARIANTS = ((_LONG_RUN, 0.5), (_SHORT_RUN, 0.85))
+"""A text's variants are operations if they add so many words and make up this share of it: the
+second is for content that is templated itself. Else they are how people happen to begin."""
+
+_SPEECH = (*_VARIANTS, (_UNUSUAL_RUN, 0.0))
+"""The same where users speak: a very long run is a template among whatever else they say."""
 
 _VALUE_WORDS = 6
 """Variants that differ in so few words, and share all the rest, differ in a value."""
 
+_NUMBER = "0"
 _NUMBERED = re.compile(r"[^\s\d]*\d\S*")
 _END = "\U0010ffff"
 
@@ -52,8 +57,8 @@ def mine(texts: Sequence[Seen], *, instructing: bool) -> list[list[int]]:
     """
     everything = range(len(texts))
     often = [[i] for i in everything if instructing and texts[i].n_openers >= MIN_CALLS]
-    forward, rest = _pass(texts, everything, backwards=False, known=not instructing)
-    backward, rest = _pass(texts, rest, backwards=True, known=not instructing)
+    forward, rest = _pass(texts, everything, instructing=instructing, backwards=False)
+    backward, rest = _pass(texts, rest, instructing=instructing, backwards=True)
     short = [group for group in often if group[0] in set(rest)]
     rest = [i for i in rest if [i] not in short]
     return [*forward, *backward, *short, *([rest] if rest else [])]
@@ -72,12 +77,12 @@ def common_suffix(texts: Sequence[str]) -> str:
 
 
 def _pass(
-    texts: Sequence[Seen], indices: Sequence[int], *, backwards: bool, known: bool
+    texts: Sequence[Seen], indices: Sequence[int], *, instructing: bool, backwards: bool
 ) -> tuple[list[list[int]], list[int]]:
     if not indices:
         return [], []
     tree = _Tree(texts, indices, backwards=backwards)
-    groups = tree.templates(known=known)
+    groups = tree.prompts() if instructing else tree.sayings()
     taken = {index for group in groups for index in group}
     return groups, [index for index in indices if index not in taken]
 
@@ -93,9 +98,17 @@ class _Tree:
         self._calls = [0, *accumulate(texts[i].n_calls for i in self._order)]
         self._openers = [0, *accumulate(texts[i].n_openers for i in self._order)]
 
-    def templates(self, *, known: bool) -> list[list[int]]:
-        """Return the groups, as indices given at the start; not all need to be in one."""
-        return self._found(0, len(self._order), 0, _LONG_RUN, known=known)
+    def prompts(self) -> list[list[int]]:
+        """Return the templates among system prompts, as groups of the indices given at first."""
+        return self._found(0, len(self._order), 0, _LONG_RUN, known=False)
+
+    def sayings(self) -> list[list[int]]:
+        """Return the templates among what users say; stricter, since people say like things."""
+        size = len(self._order)
+        depth = self._depth(0, size)
+        if len(self._texts[0][:depth].split()) >= _LONG_RUN:
+            return self._divided(0, size, depth)
+        return self._variants(0, size, depth, _SPEECH)
 
     def _found(self, low: int, high: int, anchor: int, run: int, *, known: bool) -> list[list[int]]:
         """Return templates below a node whose texts share at least ``anchor`` characters."""
@@ -110,20 +123,31 @@ class _Tree:
         self, low: int, high: int, anchor: int, depth: int, run: int, *, known: bool
     ) -> list[list[int]]:
         children = self._children(low, high, depth)
+        if known:  # texts that go on with a number differ in a value, not in what they ask
+            children = [(a, b) for a, b in children if not self._goes_on_with_number(a, depth)]
         return [g for a, b in children for g in self._found(a, b, anchor, run, known=known)]
 
     def _divided(self, low: int, high: int, depth: int) -> list[list[int]]:
         """Return a template's variants if they are operations of their own, else itself."""
         whole = self._order[low:high]
-        for run, share in ((_LONG_RUN, _MOST), (_SHORT_RUN, _NEARLY_ALL)):
+        variants = self._variants(low, high, depth, _VARIANTS)
+        if len(variants) < 2 or self._differ_in_a_value(variants, depth):
+            return [whole]
+        taken = {index for variant in variants for index in variant}
+        rest = [index for index in whole if index not in taken]
+        return [*variants, *([rest] if rest else [])]
+
+    def _variants(
+        self, low: int, high: int, depth: int, rules: Sequence[tuple[int, float]]
+    ) -> list[list[int]]:
+        """Return what the first rule finds whose share of the node's calls is met."""
+        n_calls = self._calls[high] - self._calls[low]
+        for run, share in rules:
             variants = self._below(low, high, depth, depth, run, known=True)
-            if len(variants) < 2 or self._differ_in_a_value(variants, depth):
-                continue
             taken = {index for variant in variants for index in variant}
-            rest = [index for index in whole if index not in taken]
-            if self._n_calls(low, high, taken) >= share * (self._calls[high] - self._calls[low]):
-                return [*variants, *([rest] if rest else [])]
-        return [whole]
+            if variants and self._n_calls(low, high, taken) >= share * n_calls:
+                return variants
+        return []
 
     def _differ_in_a_value(self, variants: list[list[int]], depth: int) -> bool:
         place = {index: position for position, index in enumerate(self._order)}
@@ -146,6 +170,10 @@ class _Tree:
         first, last = self._texts[low], self._texts[high - 1]
         length = _shared(first, last)
         return length if length == len(first) == len(last) else _word_end(first, length)
+
+    def _goes_on_with_number(self, low: int, depth: int) -> bool:
+        text = self._texts[low]
+        return text[depth : _next_word(text, depth)].strip() == _NUMBER
 
     def _children(self, low: int, high: int, depth: int) -> list[tuple[int, int]]:
         """Return the intervals that go on with the same next word."""
@@ -190,4 +218,4 @@ def _next_word(text: str, start: int) -> int:
 
 def masked(text: str) -> str:
     """Return a text with each word that holds a digit as "0"."""
-    return _NUMBERED.sub("0", text)
+    return _NUMBERED.sub(_NUMBER, text)

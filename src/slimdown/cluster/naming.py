@@ -27,12 +27,14 @@ _ANSWERS: dict[OutputKind, str] = {
 _COMMON = frozenset(
     re.findall(
         r"\S+",
-        "a about above all an and answer are as ask at be below by can do each else following for "
-        "from given has have help hello i if in input instructions into is it its json leave like make "
-        "may me message must my need no not nothing of on one only or other out output please question "
-        "respond return same say says should so some task text that the their them there this to up "
-        "use used user using want was we what when which will with would write you your classify "
-        "extract act assistant",
+        """
+        a about above all an and answer are as ask at be below by can do each else following for
+        from given has have help hello i if in input instructions into is it its json leave like
+        make may me message must my need no not nothing of on one only or other out output please
+        question respond return same say says should so some task text that the their them there
+        this to up use used user using want was we what when which will with would write you your
+        classify extract act assistant
+        """,
     )
 )
 _WORD = re.compile(r"[a-z][a-z]{2,}")
