@@ -1,14 +1,15 @@
 """A call in parts: what repeats between calls apart from what is its own.
 
-The messages of a request, its tool list, the rest of it, and the answer message are parts that
-other calls share; the envelope holds what is left. `unpack` returns exactly what `pack` took
-apart, key order included. Knows nothing of databases, keys or hashes.
+The messages of a request, its tool list, the rest of it, the answer message, and the frame (the
+keys of response and metadata, without the values) are parts that other calls share; the envelope
+holds what is left. `unpack` returns exactly what `pack` took apart, key order included. Knows
+nothing of databases, keys or hashes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from slimdown.answer import answer_message
 from slimdown.types import Call, JsonObject
 
 _ENCODE = msgspec.msgpack.Encoder().encode
+_FRAME_DEPTH = 8  # deeper down a value counts as one, so that no nesting exhausts the stack
 _DECODE = msgspec.msgpack.Decoder().decode
 
 
@@ -34,17 +36,17 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """What a call has for itself. ``response`` lacks its answer message; ``digest`` vouches for
-    the shared parts, so that none can be exchanged for another unnoticed."""
+    """What a call has for itself. ``values`` are those of its response and metadata, in the order
+    of the frame; ``digest`` vouches for the shared parts, so that none can be exchanged for
+    another unnoticed."""
 
     id: str
     digest: bytes
-    response: JsonObject | None
+    values: list[Any]
     started_at: str | None
     session_id: str | None
     error: str | None
     label: Any
-    metadata: JsonObject
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -53,6 +55,7 @@ class Parts(msgspec.Struct, frozen=True):
     messages: Sequence[bytes] | None
     tools: bytes | None
     rest: bytes
+    frame: bytes
     answer: bytes | None
 
     @property
@@ -63,10 +66,10 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 class Packed(msgspec.Struct, frozen=True):
-    """A call in parts; ``response`` is its response without the answer message."""
+    """A call in parts; ``values`` are those that the frame lacks."""
 
     call: Call
-    response: JsonObject | None
+    values: list[Any]
     parts: Parts
 
 
@@ -76,14 +79,17 @@ def pack(call: Call) -> Packed:
     messages = _take_list(request, "messages")
     tools = _take_list(request, "tools")
     answer = answer_message(call.response)
+    response = call.response if answer is None else _with_answer(call.response, None)
+    values: list[Any] = []
+    frame = _frame([response, call.metadata], values)
     parts = Parts(
         messages=None if messages is None else list(map(encode, messages)),
         tools=None if tools is None else encode(tools),
         rest=encode(request),
+        frame=encode(frame),
         answer=None if answer is None else encode(answer),
     )
-    response = call.response if answer is None else _with_answer(call.response, None)
-    return Packed(call, response, parts)
+    return Packed(call, values, parts)
 
 
 def encode_envelope(packed: Packed, digest: bytes) -> bytes:
@@ -92,12 +98,11 @@ def encode_envelope(packed: Packed, digest: bytes) -> bytes:
     envelope = Envelope(
         id=call.id,
         digest=digest,
-        response=packed.response,
+        values=packed.values,
         started_at=None if is_plain(call.started_at) else call.started_at,
         session_id=call.session_id,
         error=call.error,
         label=call.label,
-        metadata=call.metadata,
     )
     return encode(msgspec.structs.astuple(envelope))
 
@@ -114,7 +119,7 @@ def unpack(envelope: Envelope, row: CallRow, parts: Parts) -> Call:
         request["messages"] = [decode(message) for message in parts.messages]
     if parts.tools is not None:
         request["tools"] = decode(parts.tools)
-    response = envelope.response
+    response, metadata = _filled(decode(parts.frame), iter(envelope.values))
     if parts.answer is not None:
         response = _with_answer(response, decode(parts.answer))
     return Call(
@@ -126,7 +131,7 @@ def unpack(envelope: Envelope, row: CallRow, parts: Parts) -> Call:
         session_id=envelope.session_id,
         error=envelope.error,
         label=envelope.label,
-        metadata=envelope.metadata,
+        metadata=metadata,
     )
 
 
@@ -179,6 +184,26 @@ def _with_answer(response: JsonObject | None, answer: JsonObject | None) -> Json
     assert response is not None, "only a response with an answer is taken apart"
     first, *others = response["choices"]
     return {**response, "choices": [{**first, "message": answer}, *others]}
+
+
+def _frame(value: Any, values: list[Any], depth: int = 0) -> Any:
+    """Return a value with None in place of what is neither object nor list; append that."""
+    if depth < _FRAME_DEPTH:
+        if type(value) is dict:
+            return {key: _frame(inner, values, depth + 1) for key, inner in value.items()}
+        if type(value) is list:
+            return [_frame(inner, values, depth + 1) for inner in value]
+    values.append(value)
+    return None
+
+
+def _filled(frame: Any, values: Iterator[Any]) -> Any:
+    """Return the value that `_frame` took apart."""
+    if type(frame) is dict:
+        return {key: _filled(inner, values) for key, inner in frame.items()}
+    if type(frame) is list:
+        return [_filled(inner, values) for inner in frame]
+    return next(values)
 
 
 def _status(call: Call) -> str:

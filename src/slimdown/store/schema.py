@@ -17,7 +17,7 @@ APPLICATION_ID = 0x534C494D  # "SLIM", in the header of the database file
 
 _FIRST = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
--- A message, a tool list, the rest of a request, or an answer: stored once, by keyed hash.
+-- A message, a tool list, the rest of a request, a frame, or an answer: once, by keyed hash.
 CREATE TABLE part (number INTEGER PRIMARY KEY, hash BLOB NOT NULL, sealed BLOB NOT NULL);
 CREATE UNIQUE INDEX part_hash ON part (hash);
 -- A list of messages is its last message and the list before it; list 0 is the empty one.
@@ -25,8 +25,7 @@ CREATE TABLE history (number INTEGER PRIMARY KEY, before INTEGER NOT NULL, part 
 CREATE UNIQUE INDEX history_step ON history (before, part);
 CREATE TABLE call (
     number INTEGER PRIMARY KEY,
-    hash BLOB NOT NULL,
-    prefix INTEGER NOT NULL,
+    hash BLOB NOT NULL, -- of the id: 4 bytes for its first 8 characters, 12 for all of it
     started_at TEXT NOT NULL,
     model TEXT,
     latency_ms REAL,
@@ -37,11 +36,11 @@ CREATE TABLE call (
     history INTEGER,
     tools INTEGER,
     rest INTEGER NOT NULL,
+    frame INTEGER NOT NULL,
     answer INTEGER,
     sealed BLOB NOT NULL
 );
 CREATE UNIQUE INDEX call_hash ON call (hash);
-CREATE INDEX call_prefix ON call (prefix);
 CREATE INDEX call_time ON call (started_at);
 CREATE TABLE result (
     number INTEGER PRIMARY KEY, stage TEXT NOT NULL, hash BLOB NOT NULL, sealed BLOB NOT NULL
