@@ -5,10 +5,9 @@ Exit codes: 0 ok, 1 failed, 2 usage or settings, 4 not allowed (a key), 130 inte
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-
-import click
 
 from slimdown.errors import KeyProblem, SlimdownError, UsageError
 
@@ -22,25 +21,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    from typer.exceptions import Abort, TyperException
+
     from slimdown.cli.app import app
     from slimdown.cli.output import print_error
 
     as_json = "--json" in arguments
     try:
         code = app(args=arguments, prog_name="slimdown", standalone_mode=False)
-    except click.ClickException as error:
+    except TyperException as error:
         print_error(error.format_message(), as_json=as_json, hint="slimdown --help")
         return USAGE
     except SlimdownError as error:
         print_error(str(error), as_json=as_json)
         return exit_code(error)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, Abort):
         message = "interrupted. What was finished is kept; the same command goes on from there."
         print_error(message, as_json=as_json)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): that is how pipes end, and no failure.
-        sys.stdout = None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0
 

@@ -1,4 +1,4 @@
-"""``slimdown import``: add recorded calls to the workspace; ``slimdown rejects``: what it refused."""
+"""``slimdown import``: add recorded calls; ``slimdown rejects``: the lines it refused."""
 
 from __future__ import annotations
 

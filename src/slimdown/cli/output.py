@@ -44,7 +44,9 @@ def print_error(message: str, *, as_json: bool, hint: str = "") -> None:
     console(stderr=True).print(Text(text), soft_wrap=True)
 
 
-def print_table(columns: list[str], rows: list[list[str]], *, right: set[str] | None = None) -> None:
+def print_table(
+    columns: list[str], rows: list[list[str]], *, right: set[str] | None = None
+) -> None:
     """Print rows under column names; the columns named in ``right`` hold numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:

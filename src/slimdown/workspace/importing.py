@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from slimdown.canonical import bytes_id
-from slimdown.capture import Reject, read_log
+from slimdown.capture import Reject, read_logs
 from slimdown.errors import UsageError
 from slimdown.seal import Sealer
 from slimdown.seams import Progress
 from slimdown.store import Store
-from slimdown.types import Call
 
 KEPT_BYTES = 1 << 20
 """Of a rejected line this much is kept; the log itself still has the rest, at its line number."""
@@ -94,7 +93,7 @@ def import_logs(
     for path in paths:
         if str(path) != "-" and not path.exists():
             raise UsageError(f"{path} does not exist; nothing was imported.")
-    calls = read_calls(paths, log_format=log_format, rejects=rejects, progress=progress)
+    calls = read_logs(paths, format=log_format, rejects=rejects, progress=progress)
     added = store.add(calls)
     return ImportReport(
         n_files=len(paths),
@@ -104,22 +103,6 @@ def import_logs(
         first_rejects=tuple(rejects.first),
         rejects_file=str(rejects.folder) if rejects.n_rejected else None,
     )
-
-
-def read_calls(
-    paths: Sequence[Path],
-    *,
-    log_format: str,
-    rejects: Callable[[Reject], None],
-    progress: Progress,
-) -> Iterator[Call]:
-    """Yield the calls of each log in turn, telling progress over all of them."""
-    for place, path in enumerate(paths):
-
-        def told(share: float, note: str, place: int = place) -> None:
-            progress((place + share) / len(paths), note)
-
-        yield from read_log(path, format=log_format, rejects=rejects, progress=told)
 
 
 def _about(line: int) -> str:

@@ -1,0 +1,36 @@
+"""From stored calls to a task's examples: the variable part of the prompt, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from slimdown.answer import answer_of
+from slimdown.canonical import canonical_json
+from slimdown.curate import Kept
+from slimdown.signature import specialist_input
+from slimdown.types import Answer, Call, Example, OutputKind, Task
+
+
+def examples_of(task: Task, calls: Iterable[Call], kept: Mapping[str, Kept]) -> Iterator[Example]:
+    """Yield an example for each of a task's calls that curation kept."""
+    for call in calls:
+        facts, answer = kept.get(call.id), answer_of(call)
+        if facts is None or answer is None:
+            continue
+        yield Example(
+            id=call.id,
+            input=specialist_input(task, call.request),
+            output=output_of(task.kind, answer),
+            session=facts.session,
+            group=facts.group,
+            started_at=facts.started_at or "",
+            label=call.label,
+        )
+
+
+def output_of(kind: OutputKind, answer: Answer) -> Any:
+    """Return an answer in the form that a task of this kind holds (see `Example`)."""
+    if kind in ("label", "text") and answer.kind != "text":
+        return canonical_json(answer.value).decode()
+    return answer.value
