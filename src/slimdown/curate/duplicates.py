@@ -34,14 +34,22 @@ _WORDS = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
 )
 
-_RNG = np.random.Generator(np.random.PCG64(20_251_120))
-_FACTORS = _RNG.integers(0, 2**63, N_HASHES, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-_OFFSETS = _RNG.integers(0, 2**63, N_HASHES, dtype=np.uint64)
-
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, as SplitMix64 counts
 
 Signature = npt.NDArray[np.uint32]
 """Shape (N_HASHES,): the least hash of a text's shingles under each of the hash functions."""
+
+
+def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Scramble 64-bit values (the finaliser of SplitMix64, Steele et al. 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+# Multiply-add hash functions, from our own mixer: a library's random stream may change with it.
+_SEEDS = _mix(np.arange(2 * N_HASHES, dtype=np.uint64) * _STEP)
+_FACTORS, _OFFSETS = _SEEDS[:N_HASHES] | np.uint64(1), _SEEDS[N_HASHES:]
 
 
 class Groups:
@@ -110,13 +118,6 @@ def _shingles(words: list[str]) -> npt.NDArray[np.uint64]:
     for offset in range(SHINGLE_WORDS):
         mixed = _mix(mixed + hashes[offset : offset + n] + _STEP)
     return np.unique(mixed)
-
-
-def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Scramble 64-bit values (the finaliser of SplitMix64, Steele et al. 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def _linked(signatures: list[Signature]) -> list[int]:
