@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 import msgspec
 from msgspec.structs import replace
 
-from slimdown.answer import message_text
 from slimdown.canonical import content_id
 from slimdown.curate.duplicates import Groups
 from slimdown.curate.filters import (
@@ -22,10 +21,10 @@ from slimdown.curate.filters import (
     CurationRules,
     Look,
     checks,
-    messages_of,
     objection,
 )
 from slimdown.curate.outcomes import parse_rule
+from slimdown.signature import messages_of, spoken_text
 from slimdown.types import Call, Dropped
 
 
@@ -65,7 +64,7 @@ class Curated(msgspec.Struct, frozen=True, kw_only=True):
 def input_text(call: Call) -> str:
     """Return the text of all messages but the system's: a stand-in where no template is known."""
     spoken = [m for m in messages_of(call.request) if m.get("role") not in SYSTEM_ROLES]
-    return "\n".join(message_text(message) for message in spoken)
+    return "\n".join(spoken_text(message) for message in spoken)
 
 
 def curate(

@@ -15,6 +15,7 @@ from slimdown.answer import answer_of, finish_reason, message_text
 from slimdown.contract import violation
 from slimdown.curate.outcomes import Rule, parse_rule
 from slimdown.curate.refusal import refused
+from slimdown.signature import messages_of
 from slimdown.types import Answer, Call, Dropped, JsonObject
 
 AUDIENCE_KEYS = ("audience", "x-slimdown-audience")
@@ -81,12 +82,6 @@ def system_text(request: JsonObject) -> str:
     """Return the text of a request's system and developer messages."""
     messages = messages_of(request)
     return "\n".join(message_text(m) for m in messages if m.get("role") in SYSTEM_ROLES)
-
-
-def messages_of(request: JsonObject) -> list[JsonObject]:
-    """Return the messages of a request, none where it has no list of them."""
-    messages = request.get("messages")
-    return [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
 
 
 def _failure(look: Look) -> str | None:
