@@ -1,0 +1,97 @@
+"""From a dataset to a kept specialist: plan, lessons, fitting, files, predictions for dev."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from slimdown.artefact import Artefact
+from slimdown.encoder.pieces import Tokenizer
+from slimdown.encoder.weights import EncoderWeights, read_weights
+from slimdown.errors import TrainingFailed
+from slimdown.seams import Progress
+from slimdown.train.fields.batches import Lesson
+from slimdown.train.fields.fit import CHECKPOINT, Schedule, fit
+from slimdown.train.fields.kept import keep_specialist
+from slimdown.train.fields.net import Net
+from slimdown.train.fields.plan import Plan, make_plan
+from slimdown.types import Dataset, DevPrediction, Trained
+
+_SMALL = 1_000
+"""Up to so many examples the budget is for a demonstration; beyond, for a night's work no more."""
+
+
+def budget_s(n_examples: int) -> float:
+    """Return how long to train on so many examples, in seconds: 15 to 30, then up to 270."""
+    small = 15.0 + 0.015 * min(n_examples, _SMALL)
+    return min(270.0, small + 0.075 * max(0, n_examples - _SMALL))
+
+
+def schedule_for(n_examples: int, **overrides: Any) -> Schedule:
+    """Return the schedule for so many examples, with fields replaced by ``overrides``."""
+    batch = 16 if n_examples < 2 * _SMALL else 32
+    return replace(Schedule(budget_s=budget_s(n_examples), batch=batch), **overrides)
+
+
+def train_specialist(
+    dataset: Dataset, artefact: Artefact, progress: Progress, *, source: str, **overrides: Any
+) -> Trained:
+    """Fine-tune the encoder ``source`` on ``dataset.train``; leave the specialist in ``artefact``.
+
+    Dev examples are predicted by the specialist as it will be served.
+    """
+    import torch
+
+    started = time.perf_counter()
+    weights = read_weights(source)
+    plan, lessons, dropped = lessons_of(dataset, weights)
+    schedule = schedule_for(len(lessons), **overrides)
+    net = Net(weights.config, plan, schedule.dropout)
+    net.bert.filled(weights.tensors)
+    for done, note in fit(net, lessons, plan, schedule, keep=artefact):
+        progress(0.95 * done, note)
+    tuned = replace(weights, tensors=net.bert.tensors())
+    specialist = keep_specialist(artefact, tuned, plan, net.own_tensors())
+    artefact.remove(CHECKPOINT)
+    answers = specialist.answer([e.input for e in dataset.dev])
+    progress(1.0, "predicted dev")
+    facts = {
+        "encoder": weights.name,
+        "seconds": round(time.perf_counter() - started, 1),
+        "budget_s": schedule.budget_s,
+        "n_lessons": len(lessons),
+        "n_fields": len(plan.fields),
+        **dropped,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+    dev = tuple(DevPrediction(e.id, answer) for e, answer in zip(dataset.dev, answers, strict=True))
+    return Trained(dev=dev, facts=facts)
+
+
+def lessons_of(
+    dataset: Dataset, weights: EncoderWeights
+) -> tuple[Plan, list[Lesson], dict[str, int]]:
+    """Return the plan, a lesson per usable training example, and how many were left out and why."""
+    tokenizer = Tokenizer(weights.tokenizer_json, window=weights.config.max_position_embeddings)
+    plan, targets = make_plan(dataset.train, dataset.kind)
+    pieces = tokenizer.of_units([e.input for e in dataset.train])
+    short = [len(p.ids) <= tokenizer.window for p in pieces]
+    # Where spans alone decide, an answer that they cannot say would teach that it is absent.
+    sayable = [t.expressible or bool(t.options) for t in targets]
+    lessons = [
+        Lesson(p, t)
+        for p, t, fits, says in zip(pieces, targets, short, sayable, strict=True)
+        if fits and says
+    ]
+    if not lessons:
+        raise TrainingFailed(
+            "no training example fits the encoder's window and can be said in fields. The calls "
+            "are kept. Choose another rung."
+        )
+    dropped = {
+        "n_too_long": short.count(False),
+        "n_inexpressible": sum(s and not y for s, y in zip(short, sayable, strict=True)),
+    }
+    return plan, lessons, dropped
