@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,6 +18,12 @@ from slimdown.types import JsonObject, Slot, Task, Template
 
 CONTENT_CHARS = 320
 """Characters from each end of the variable text that stand for a request when it is embedded."""
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Vectors = npt.NDArray[np.float32]
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -87,6 +94,16 @@ def content_slice(template: Template, request: JsonObject) -> str:
     if len(text) <= 2 * CONTENT_CHARS:
         return text
     return f"{text[:CONTENT_CHARS]}\n{text[-CONTENT_CHARS:]}"
+
+
+def distances(vectors: Vectors, centroids: Vectors) -> Vectors:
+    """Return squared Euclidean distances of unit vectors to mean vectors, shape (rows, means).
+
+    The mean of a loose cluster is short, so that its distances stay comparable with those of a
+    tight one; cosine to a mean scaled to unit length favours the tight one.
+    """
+    squares: Vectors = 1 - 2 * vectors @ centroids.T + (centroids**2).sum(axis=1)
+    return squares
 
 
 def spoken_text(message: JsonObject) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -75,4 +76,5 @@ def _slot_narrows(narrow: Slot, wide: Slot) -> bool:
 def _cosine(first: Sequence[float], second: Sequence[float]) -> float:
     if not first or not second or len(first) != len(second):
         return 1.0  # content was not looked at, then or now: the prompts alone decide
-    return sum(a * b for a, b in zip(first, second, strict=True))
+    dot = sum(a * b for a, b in zip(first, second, strict=True))
+    return dot / (math.hypot(*first) * math.hypot(*second))

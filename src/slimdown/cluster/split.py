@@ -18,7 +18,7 @@ import numpy.typing as npt
 from slimdown.cluster.mine import MIN_CALLS
 from slimdown.cluster.shapes import outlines
 from slimdown.seams import Embedder
-from slimdown.signature import constant_chars, content_slice
+from slimdown.signature import constant_chars, content_slice, distances
 from slimdown.types import Answer, Call, Template
 
 _SHARE = 0.02
@@ -76,7 +76,7 @@ def divide(
     operations = _told_apart(proposals, content)
     if len(operations) < 2 and fixed:
         return Divided((Part(everything),))
-    return _around_centroids(operations, content)
+    return _around_centroids(operations, content, least=0.0 if fixed else _COHERENT)
 
 
 class _Content:
@@ -129,39 +129,34 @@ def _told_apart(proposals: dict[str, list[int]], content: _Content) -> dict[str,
 
 def _confusion(samples: Sequence[Vectors]) -> npt.NDArray[np.float64]:
     """Return the share of each sample's odd rows that lie nearest to each one's even rows."""
-    centroids = np.array([_centroid(sample[::2]) for sample in samples])
+    centroids = np.array([sample[::2].mean(axis=0) for sample in samples])
     rows = [
-        np.bincount((sample[1::2] @ centroids.T).argmax(axis=1), minlength=len(samples))
+        np.bincount(distances(sample[1::2], centroids).argmin(axis=1), minlength=len(samples))
         for sample in samples
     ]
     return np.array([row / row.sum() for row in rows])
 
 
-def _around_centroids(operations: dict[str, Vectors], content: _Content) -> Divided:
+def _around_centroids(
+    operations: dict[str, Vectors], content: _Content, *, least: float
+) -> Divided:
     """Give each call to the nearest centroid, as an online assignment will."""
     names = sorted(operations)
-    centroids = np.array([_centroid(operations[name]) for name in names])
-    similarity = content.vectors(range(len(content))) @ centroids.T
-    nearest = similarity.argmax(axis=1)
+    centroids = np.array([operations[name].mean(axis=0) for name in names])
+    far = distances(content.vectors(range(len(content))), centroids)
+    nearest = far.argmin(axis=1)
     parts, left = [], []
     for place, name in enumerate(names):
         members = np.flatnonzero(nearest == place)
-        distances = 1 - similarity[members, place]
-        if len(members) < MIN_CALLS or float(np.mean(1 - distances)) ** 2 < _COHERENT:
+        if len(members) < MIN_CALLS or (centroids[place] ** 2).sum() < least:
             left += members.tolist()
             continue
-        radius = float(np.percentile(distances, _REACH)) * _SLACK
-        within = members[distances <= radius]
-        left += members[distances > radius].tolist()
+        radius = float(np.percentile(far[members, place], _REACH)) * _SLACK
+        reached = far[members, place] <= radius
+        left += members[~reached].tolist()
         centroid = tuple(float(x) for x in centroids[place])
-        parts.append(Part(tuple(within.tolist()), centroid, radius, name))
+        parts.append(Part(tuple(members[reached].tolist()), centroid, radius, name))
     return Divided(tuple(parts), tuple(left), _DIVERSE)
-
-
-def _centroid(vectors: Vectors) -> Vectors:
-    mean = vectors.mean(axis=0)
-    unit: Vectors = mean / max(float(np.linalg.norm(mean)), 1e-9)
-    return unit
 
 
 def _thinned(members: Sequence[int]) -> Sequence[int]:

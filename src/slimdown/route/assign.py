@@ -15,6 +15,7 @@ from slimdown.signature import (
     constant_chars,
     content_slice,
     contract_id,
+    distances,
     matches_messages,
     messages_of,
     tools_id,
@@ -67,11 +68,9 @@ class Assigner:
             return [None] * len(requests)
         vectors = self._embedder.embed([content_slice(template, r) for r in requests])
         centroids = np.array([task.centroid for task in tasks], dtype=np.float32)
-        distances = 1 - vectors @ centroids.T
-        # A task's own radius decides: a narrow task beside a wide one must not lose its requests.
-        distances[distances > np.array([task.radius for task in tasks])] = np.inf
-        nearest = distances.argmin(axis=1)
+        far = distances(vectors, centroids)
+        nearest = far.argmin(axis=1)
+        within = far.min(axis=1) <= np.array([task.radius for task in tasks])[nearest]
         return [
-            tasks[best].id if np.isfinite(distances[row, best]) else None
-            for row, best in enumerate(nearest)
+            tasks[best].id if near else None for best, near in zip(nearest, within, strict=True)
         ]
