@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
@@ -18,7 +17,7 @@ from slimdown.types import Certificate, CurvePoint
 
 WIDTH, HEIGHT = 620, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 18, 44
-_TICK_STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25)
+_TICK_STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25)
 _MOST_TICKS = 6
 _MOST_MATRIX_LABELS = 16
 
@@ -31,18 +30,18 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """The certified point, and on which side of it its words have room."""
+    """The certified point, and its words."""
 
     x: float
     y: float
     text: str
-    anchor: Literal["start", "end"]
 
 
 class CurveChart(msgspec.Struct, frozen=True, kw_only=True):
     """Disagreement over coverage: ``bound`` and ``observed`` are polylines, ``band`` lies between.
 
-    ``floor`` is the height of the risk line; ``summary`` says the chart in words.
+    Lines may rise above ``top`` and are to be clipped there. ``floor`` is the height of the risk
+    line; ``summary`` says the chart in words.
     """
 
     bound: str
@@ -175,8 +174,7 @@ def _mark(certificate: Certificate, most: float) -> Mark:
         f"{percent(certificate.coverage)} of calls, at most "
         f"{percent(certificate.upper)} disagreement"
     )
-    anchor: Literal["start", "end"] = "end" if certificate.coverage > 0.5 else "start"
-    return Mark(x, _y(certificate.upper, most), text, anchor)
+    return Mark(x, _y(min(certificate.upper, most), most), text)
 
 
 def _in_words(points: Sequence[CurvePoint], risk: float, certificate: Certificate | None) -> str:
@@ -213,7 +211,7 @@ def _x(coverage: float) -> float:
 
 
 def _y(value: float, most: float) -> float:
-    share = min(max(value / most, 0.0), 1.0)
+    share = max(value / most, 0.0)
     return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 1)
 
 

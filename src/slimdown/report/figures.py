@@ -18,7 +18,7 @@ DASH = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _HIDDEN = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
     r"\ud800-\udfff]"
 )
 _CODES = {
@@ -62,6 +62,7 @@ def usd(amount: float | None) -> str:
         text = f"{size:,.2f}"
     else:
         text = f"{size:.{max(2, 2 - math.floor(math.log10(size)))}f}"
+        text = text[:4] + text[4:].rstrip("0")
     return ("" if amount > 0 else _MINUS) + "$" + text
 
 
@@ -86,7 +87,7 @@ def size(n_bytes: int | None) -> str:
 
 def code(name: str) -> str:
     """Return a stable code in words."""
-    return _CODES.get(name, name.replace("_", " "))
+    return _CODES.get(name) or spoken(name.replace("_", " "), 80)
 
 
 def when(moment: str | None) -> str:
