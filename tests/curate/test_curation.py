@@ -98,7 +98,7 @@ def test_no_label_is_taken_for_a_refusal() -> None:
 
 
 def test_policy_answers_of_an_agent_are_not_refusals() -> None:
-    assert curate(recorded("tau_bench_airline/calls_agent")).dropped == ()
+    assert curate(recorded("tau_bench_airline/calls_agent"), text_of=lambda _: "").dropped == ()
 
 
 def test_failures_in_wire_traffic_are_set_aside() -> None:
@@ -110,7 +110,7 @@ def test_failures_in_wire_traffic_are_set_aside() -> None:
 def test_only_finished_workflows_are_kept_on_request() -> None:
     rules = CurationRules(outcomes=("trajectory_reward>=1",))
 
-    curated = curate(recorded("tau_bench_airline/calls_agent"), rules)
+    curated = curate(recorded("tau_bench_airline/calls_agent"), rules, text_of=lambda _: "")
 
     assert set(curated.reasons) == {"outcome"}
     assert len(curated.kept) + len(curated.dropped) == 2_454

@@ -2,7 +2,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slimdown.curate.duplicates import (
@@ -92,6 +92,7 @@ def test_a_very_long_text_is_hashed_in_blocks() -> None:
     assert similarity(signature(words), signature([*words, "end"])) > 0.9
 
 
+@settings(max_examples=30)
 @given(TEXTS, st.randoms(use_true_random=False))
 def test_groups_do_not_depend_on_the_order(texts: list[str], rng: random.Random) -> None:
     long = [" ".join([text, *essay(9, LONG_WORDS)]) for text in texts]
