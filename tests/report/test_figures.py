@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slimdown.report.figures import code, count, duration, percent, size, spoken, usd, when
+from slimdown.report.figures import (
+    code,
+    count,
+    duration,
+    percent,
+    sentence,
+    size,
+    spoken,
+    usd,
+    when,
+)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +89,8 @@ def test_any_text_can_be_written_in_utf_8(text: str) -> None:
 @given(st.floats())
 def test_any_number_can_be_written(value: float) -> None:
     assert all((percent(value), count(value), usd(value), duration(value)))
+
+
+def test_a_reason_is_written_as_a_sentence() -> None:
+    assert sentence("a test would fail") == "A test would fail."
+    assert sentence("It stopped!") == "It stopped!"

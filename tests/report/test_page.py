@@ -124,6 +124,12 @@ def test_the_verdict_leads_with_what_can_move_and_at_what_risk() -> None:
     assert "with 95% confidence" in words
 
 
+def test_what_the_log_holds_is_told_in_whole_sentences() -> None:
+    words = _words(render(sample_report()))
+    assert "stored in 1,300 sessions, from 2026-09-07 06:00 UTC to 2026-11-02 02:38 UTC. " in words
+    assert "no known price. 120 belong to no task." in words
+
+
 def test_every_task_stands_in_the_table_with_its_verdict_and_reason() -> None:
     words = _words(render(sample_report()))
     assert "linear serves 90% of calls, at most 1.7% differ" in words

@@ -109,6 +109,12 @@ def spoken(value: Any, limit: int = 600) -> str:
     return f"{shown}{_ELLIPSIS} ({over:,} more characters)" if over > 0 else shown
 
 
+def sentence(text: str) -> str:
+    """Return a text as a harmless sentence: it begins with a capital and ends with a stop."""
+    bare = spoken(text.strip(), 500)
+    return bare[:1].upper() + bare[1:] + ("" if bare.endswith((".", "!", "?")) else ".")
+
+
 def _json(value: Any) -> str:
     try:
         return msgspec.json.encode(value, order="sorted").decode()

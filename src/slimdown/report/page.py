@@ -65,7 +65,17 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("percent", "count", "usd", "duration", "size", "code", "when", "spoken"):
+    for name in (
+        "percent",
+        "count",
+        "usd",
+        "duration",
+        "size",
+        "code",
+        "when",
+        "spoken",
+        "sentence",
+    ):
         environment.filters[name] = getattr(figures, name)
     for function in (curve_chart, matrix, shown_rung, why_refused):
         environment.globals[function.__name__] = function
