@@ -14,7 +14,7 @@ from slimdown.errors import SealBroken, UsageError
 from slimdown.seal import Sealer
 from slimdown.store import packing
 from slimdown.store.packing import CallRow, Envelope, Packed
-from slimdown.store.parts import KeyedHash, Parts
+from slimdown.store.parts import HASH_BYTES, KeyedHash, Parts
 from slimdown.types import Call
 
 PREFIX_CHARACTERS = 8
@@ -53,8 +53,9 @@ class Calls:
         history = None
         if parts.messages is not None:
             history = self._parts.put_history([number for number, _ in messages])
+        # The digest vouches for the parts: none can be exchanged for another unnoticed.
         digest = self._hashed(b"".join(digest for _, digest in (*stored, *messages)))
-        sealed = self._sealer.seal(packing.encode_envelope(packed, digest), _about(name))
+        sealed = self._sealer.seal(digest + packing.encode_envelope(packed), _about(name))
         facts = packing.facts(packed.call)
         values = (
             name,
@@ -111,7 +112,7 @@ class Calls:
             )
         found: Row | None = None
         for row in self._near(start):
-            if not self.envelope(row).id.startswith(start):
+            if not self._opened(row)[1].id.startswith(start):
                 continue
             if found is not None:
                 raise UsageError(f"several calls have ids that start with {start!r}; give more.")
@@ -120,23 +121,19 @@ class Calls:
             raise UsageError(_unknown(start))
         return found
 
-    def envelope(self, row: Row) -> Envelope:
-        """Return the sealed part of a row; raises `SealBroken`."""
-        return packing.decode_envelope(self._sealer.open(row[-1], _about(row[1])))
-
     def facts(self, row: Row) -> CallRow:
         """Return the plain facts of a row; raises `SealBroken` if its id cannot be read."""
-        return _facts(row, self.envelope(row))
+        return _facts(row, self._opened(row)[1])
 
     def call(self, row: Row) -> Call:
         """Return the call of a row; raises `SealBroken` if any part of it is gone or altered."""
-        envelope = self.envelope(row)
+        digest, envelope = self._opened(row)
         get = self._parts.get
         shared = [(b"", None) if number is None else get(number) for number in row[10:14]]
         history = row[9]
         steps = [] if history is None else self._parts.history(history)
         messages = [get(number) for number in steps]
-        if self._hashed(b"".join(digest for digest, _ in (*shared, *messages))) != envelope.digest:
+        if self._hashed(b"".join(each for each, _ in (*shared, *messages))) != digest:
             raise SealBroken(
                 f"the parts of call {envelope.id} are not those it was stored with; "
                 "the other calls are kept."
@@ -151,6 +148,11 @@ class Calls:
         )
         return packing.unpack(envelope, _facts(row, envelope), parts)
 
+    def _opened(self, row: Row) -> tuple[bytes, Envelope]:
+        """Return the digest of a call's parts, and its envelope."""
+        data = self._sealer.open(row[-1], _about(row[1]))
+        return data[:HASH_BYTES], packing.decode_envelope(data[HASH_BYTES:])
+
     def _exact(self, call_id: str) -> Row | None:
         query = f"{_SELECT} WHERE hash = ?"
         row: Row | None = self._connection.execute(query, (self._name(call_id),)).fetchone()
@@ -159,13 +161,13 @@ class Calls:
     def _near(self, start: str) -> Iterator[Row]:
         """Yield the rows whose ids share the first 8 characters of ``start``."""
         first = self._start(start)
-        bounds = (first, first + b"\xff" * 16)
+        bounds = (first, first + b"\xff" * HASH_BYTES)
         return iter(self._connection.execute(f"{_SELECT} WHERE hash BETWEEN ? AND ?", bounds))
 
     def _name(self, call_id: str) -> bytes:
         """Return the keyed hash under which a call is found, by the start of its id too."""
         start = self._start(call_id)
-        return start + self._hashed(_id_bytes(call_id))[: 16 - _PREFIX_BYTES]
+        return start + self._hashed(_id_bytes(call_id))[: HASH_BYTES - _PREFIX_BYTES]
 
     def _start(self, call_id: str) -> bytes:
         start = b"start of id/" + _id_bytes(call_id[:PREFIX_CHARACTERS])

@@ -37,11 +37,9 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
     """What a call has for itself. ``values`` are those of its response and metadata, in the order
-    of the frame; ``digest`` vouches for the shared parts, so that none can be exchanged for
-    another unnoticed."""
+    of the frame."""
 
     id: str
-    digest: bytes
     values: list[Any]
     started_at: str | None
     session_id: str | None
@@ -92,12 +90,11 @@ def pack(call: Call) -> Packed:
     return Packed(call, values, parts)
 
 
-def encode_envelope(packed: Packed, digest: bytes) -> bytes:
+def encode_envelope(packed: Packed) -> bytes:
     """Return the bytes of a packed call's envelope."""
     call = packed.call
     envelope = Envelope(
         id=call.id,
-        digest=digest,
         values=packed.values,
         started_at=None if is_plain(call.started_at) else call.started_at,
         session_id=call.session_id,
@@ -160,14 +157,14 @@ def encode(value: Any) -> bytes:
     try:
         return _ENCODE(value)
     except (OverflowError, UnicodeEncodeError):
-        return json.dumps([value], separators=(",", ":")).encode("ascii")
+        return json.dumps([value], ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def decode(data: bytes) -> Any:
     """Return what `encode` took."""
     # In MessagePack a first byte "[" is the number 91, whole in that one byte.
     if data[:1] == b"[" and len(data) > 1:
-        return json.loads(data)[0]
+        return json.loads(data.decode("utf-8", "surrogatepass"))[0]
     return _DECODE(data)
 
 
