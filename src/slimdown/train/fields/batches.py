@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from slimdown.encoder.pieces import Pieces
+from slimdown.train.fields.chain import unit_pooling
 from slimdown.train.fields.net import Batch
 from slimdown.train.fields.plan import Plan, Target
-from slimdown.train.fields.chain import unit_pooling
 
 _SORTED_BATCHES = 16
 """Batches among which texts are sorted by length: more would save little and shuffle less."""

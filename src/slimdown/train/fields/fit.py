@@ -19,7 +19,6 @@ from torch.nn import functional
 
 from slimdown.artefact import Artefact, Tensors
 from slimdown.errors import TrainingFailed
-from slimdown.seams import Progress
 from slimdown.train.fields.batches import Lesson, collated, epoch
 from slimdown.train.fields.net import Net
 from slimdown.train.fields.plan import IGNORED, Plan

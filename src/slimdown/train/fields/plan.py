@@ -39,6 +39,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     ``options`` are the classes of its head: ABSENT, OTHER, COPY and then ``values``, as far as
     they occur. ``reader`` ("" if never copied) reads a span; ``layer`` and ``tag`` say where its
     spans are tagged. ``lists`` is never, always, or several (a list where two or more are said).
+    ``argument`` marks an argument of a tool.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     layer: int = -1
     tag: int = -1
     lists: str = "never"
+    argument: bool = False
 
     @property
     def n_options(self) -> int:
@@ -96,7 +98,7 @@ def make_plan(examples: Sequence[Example], kind: OutputKind) -> tuple[Plan, list
     paths = list(dict.fromkeys(path for r in read for path in r.leaf))
     fields = _in_layers([_field(path, read) for path in paths], read)
     n_layers = 1 + max((f.layer for f in fields), default=-1)
-    layers = tuple(sum(f.layer == i for f in fields) for i in range(n_layers))
+    layers = tuple(1 + max(f.tag for f in fields if f.layer == i) for i in range(n_layers))
     plan = Plan(kind=kind, fields=tuple(fields), layers=layers)
     return plan, [_target(plan, r) for r in read]
 
@@ -174,6 +176,7 @@ def _field(path: Path, read: Sequence[_Read]) -> Field:
         values=tuple(msgspec.json.decode(v) for v in repeats),
         reader=reader,
         lists=_lists([r.leaf[path] for r in copied]),
+        argument=path != CALLED and CALLED in here[0].leaf,
     )
 
 
@@ -204,33 +207,35 @@ def _lists(values: Iterable[Any]) -> str:
 
 
 def _in_layers(fields: Sequence[Field], read: Sequence[_Read]) -> list[Field]:
-    """Give each copied field a layer in which it overlaps with no other (graph colouring)."""
-    copied = [f for f in fields if f.reader]
-    counts, overlaps = _overlaps(copied, read)
+    """Give each copied field a tag, in a layer where its spans overlap no other's (colouring)."""
+    counts, overlaps = _overlaps([f for f in fields if f.reader], read)
     layers: list[list[Path]] = []
     placed: dict[Path, tuple[int, int]] = {}
-    for field in sorted(copied, key=lambda f: -counts[f.path]):
-        path = field.path
-        layer = next(
-            (
-                i
-                for i, paths in enumerate(layers)
-                if all(
-                    overlaps[path, p] <= _CONFLICTS * min(counts[path], counts[p]) for p in paths
-                )
-            ),
-            len(layers),
-        )
-        if layer == len(layers):
+    for tag in sorted(counts, key=lambda t: -counts[t]):
+        layer = next((i for i, tags in enumerate(layers) if _fits(tag, tags, counts, overlaps)), -1)
+        if layer < 0:
+            layer = len(layers)
             layers.append([])
-        placed[path] = (layer, len(layers[layer]))
-        layers[layer].append(path)
+        placed[tag] = (layer, len(layers[layer]))
+        layers[layer].append(tag)
     return [
-        msgspec.structs.replace(f, layer=placed[f.path][0], tag=placed[f.path][1])
+        msgspec.structs.replace(f, layer=placed[_tag(f)][0], tag=placed[_tag(f)][1])
         if f.reader
         else f
         for f in fields
     ]
+
+
+def _tag(field: Field) -> Path:
+    """Return what a field's spans are tagged as: tools share the tag of a like-named argument."""
+    path = field.path
+    return (path[0], *path[2:], field.reader) if field.argument else path
+
+
+def _fits(
+    tag: Path, tags: Iterable[Path], counts: Counter[Path], overlaps: Counter[tuple[Path, Path]]
+) -> bool:
+    return all(overlaps[tag, t] <= _CONFLICTS * min(counts[tag], counts[t]) for t in tags)
 
 
 def _overlaps(
@@ -238,14 +243,15 @@ def _overlaps(
 ) -> tuple[Counter[Path], Counter[tuple[Path, Path]]]:
     counts: Counter[Path] = Counter()
     overlaps: Counter[tuple[Path, Path]] = Counter()
+    known = {f.path: (_tag(f), f.reader) for f in copied}
     for r in read:
-        spans = [(f.path, r.found.get(f.path, {}).get(f.reader, [])) for f in copied]
-        spans = [(path, found) for path, found in spans if found]
-        counts.update(path for path, _ in spans)
-        for path, mine in spans:
+        said_here = [(known[path], found) for path, found in r.found.items() if path in known]
+        spans = [(tag, found[by]) for (tag, by), found in said_here if by in found]
+        counts.update(tag for tag, _ in spans)
+        for tag, mine in spans:
             for other, theirs in spans:
-                if path != other and any(_overlap(a, b) for a in mine for b in theirs):
-                    overlaps[path, other] += 1
+                if tag != other and any(_overlap(a, b) for a in mine for b in theirs):
+                    overlaps[tag, other] += 1
     return counts, overlaps
 
 

@@ -18,13 +18,17 @@ Span = tuple[int, int]
 _LONGEST_PARSED = 8
 """Units that a number, date or time may take; copies may be longer."""
 
+# fmt: off
 _MONTHS = (
-    "january february march april may june july august september october november december".split()
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
 )
 _WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen twenty"
-).split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen", "twenty",
+)
+# fmt: on
 _NUMBER = re.compile(
     r"(?P<sign>-?)[$€£#]? ?(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?P<part>\.\d+)?"
     r"(?: ?(?:%|[$€£]|usd|eur|gbp|dollars?|euros?|pounds?))?",

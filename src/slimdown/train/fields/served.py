@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field as default
+from dataclasses import dataclass
+from dataclasses import field as default
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from slimdown.encoder.pieces import Pieces
 from slimdown.train.fields.chain import Array, Tagged, allowed, best_tags, spans_of, unit_pooling
 from slimdown.train.fields.plan import ABSENT, COPY, OTHER, Field, Plan
 from slimdown.train.fields.readers import READERS, said
-from slimdown.train.fields.tree import CALLED, Path, applies, output_of
+from slimdown.train.fields.tree import CALLED, Path, applies, output_of, path_name
 from slimdown.types import Prediction
 
 _NOTHING = object()
@@ -181,7 +182,7 @@ def _prediction(plan: Plan, choices: Mapping[Path, _Choice], read: _Text) -> Pre
         "n_copied": float(sum(c.copied for c in choices.values())),
         "log_length": math.log1p(len(read.pieces.ids)),
     }
-    fields = {".".join(map(str, path)): c.confidence for path, c in choices.items()}
+    fields = {path_name(path): c.confidence for path, c in choices.items()}
     output = _output(plan, choices)
     confidence = 0.0 if output is None else product
     return Prediction(output=output, confidence=confidence, signals=signals, fields=fields)

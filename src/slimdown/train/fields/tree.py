@@ -14,8 +14,18 @@ from slimdown.types import OutputKind
 Path = tuple[str | int, ...]
 """Keys and positions from the root to a leaf."""
 
-CALLED: Path = ("called",)
-"""Where the names of the called tools stand, in order, as one list; null for a reply in words."""
+CALLED: Path = (-1,)
+"""Where the names of the called tools stand, in order, as one list; null for a reply in words.
+
+No JSON value has a position below zero, so no answer's own path is the same.
+"""
+
+
+def path_name(path: Path) -> str:
+    """Return a path as people read it: dotted, ``called`` for `CALLED`, ``answer`` for the root."""
+    if path == CALLED:
+        return "called"
+    return ".".join(map(str, path)) or "answer"
 
 
 def leaves(output: Any, kind: OutputKind) -> dict[Path, Any]:
