@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import apsw
+import msgspec
 
 from slimdown.errors import SealBroken, UsageError
 from slimdown.seal import Sealer
@@ -122,8 +123,12 @@ class Calls:
         return found
 
     def facts(self, row: Row) -> CallRow:
-        """Return the plain facts of a row; raises `SealBroken` if its id cannot be read."""
-        return _facts(row, self._opened(row)[1])
+        """Return the plain facts of a row, with the status ``broken`` if its id cannot be read."""
+        try:
+            return _facts(row, self._opened(row)[1].id)
+        except SealBroken:
+            lost = _facts(row, f"record {row[0]}")
+            return msgspec.structs.replace(lost, status="broken")
 
     def call(self, row: Row) -> Call:
         """Return the call of a row; raises `SealBroken` if any part of it is gone or altered."""
@@ -146,7 +151,7 @@ class Calls:
             frame=frame or b"",
             answer=answer,
         )
-        return packing.unpack(envelope, _facts(row, envelope), parts)
+        return packing.unpack(envelope, _facts(row, envelope.id), parts)
 
     def _opened(self, row: Row) -> tuple[bytes, Envelope]:
         """Return the digest of a call's parts, and its envelope."""
@@ -184,9 +189,9 @@ _PAGE_QUERY = f"{_SELECT} WHERE (started_at, number) > (?, ?) {_ORDER} LIMIT {_P
 _INSERT = f"INSERT INTO call ({_COLUMNS}) VALUES (NULL{', ?' * 14})"
 
 
-def _facts(row: Row, envelope: Envelope) -> CallRow:
+def _facts(row: Row, call_id: str) -> CallRow:
     return CallRow(
-        id=envelope.id,
+        id=call_id,
         started_at=row[2] or None,
         model=row[3],
         latency_ms=row[4],

@@ -23,7 +23,8 @@ _DECODE = msgspec.msgpack.Decoder().decode
 
 
 class CallRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The plain facts of a call, for a list. ``status`` is ``ok``, ``error`` or ``unanswered``."""
+    """The plain facts of a call, for a list. ``status`` is ``ok``, ``error``, ``unanswered``,
+    or ``broken`` where the record does not open and ``id`` is only its number."""
 
     id: str
     started_at: str | None

@@ -14,7 +14,7 @@ from typing import Any, Self
 import apsw
 import msgspec
 
-from slimdown.errors import SealBroken
+from slimdown.errors import SealBroken, StoreError
 from slimdown.store.calls import Calls, Row
 from slimdown.store.database import Database
 from slimdown.store.faults import translated
@@ -124,7 +124,7 @@ class Store:
                 try:
                     with translated(self._database.path):
                         call = self._calls.call(row)
-                except SealBroken as error:
+                except (SealBroken, StoreError) as error:
                     if on_broken is None:
                         raise
                     on_broken(Broken(row[0], str(error)))
