@@ -35,6 +35,10 @@ _SPEECH = (*_VARIANTS, (_UNUSUAL_RUN, 0.0))
 _VALUE_WORDS = 6
 """Variants that differ in so few words, and share all the rest, differ in a value."""
 
+_MAX_LEVEL = 100
+"""Branchings below which no template is looked for: a transcript resent in one message, ever
+longer, branches at each turn."""
+
 _NUMBER = "0"
 _NUMBERED = re.compile(r"[^\s\d]*\d\S*")
 _END = "\U0010ffff"
@@ -56,12 +60,11 @@ def mine(texts: Sequence[Seen], *, instructing: bool) -> list[list[int]]:
     however short it is and however few conversations it began, as what users say is not.
     """
     everything = range(len(texts))
-    often = [[i] for i in everything if instructing and texts[i].n_openers >= MIN_CALLS]
     forward, rest = _pass(texts, everything, instructing=instructing, backwards=False)
     backward, rest = _pass(texts, rest, instructing=instructing, backwards=True)
-    short = [group for group in often if group[0] in set(rest)]
-    rest = [i for i in rest if [i] not in short]
-    return [*forward, *backward, *short, *([rest] if rest else [])]
+    short = [i for i in rest if instructing and texts[i].n_openers >= MIN_CALLS]
+    rest = [i for i in rest if i not in set(short)]
+    return [*forward, *backward, *([i] for i in short), *([rest] if rest else [])]
 
 
 def common_prefix(texts: Sequence[str]) -> str:
@@ -95,6 +98,9 @@ class _Tree:
         pairs = sorted((masked(texts[i].text)[::step], i) for i in indices)
         self._texts = [text for text, _ in pairs]
         self._order = [i for _, i in pairs]
+        self._place = {index: place for place, index in enumerate(self._order)}
+        self._divisions: dict[tuple[int, int], list[list[int]]] = {}
+        self._level = 0
         self._calls = [0, *accumulate(texts[i].n_calls for i in self._order)]
         self._openers = [0, *accumulate(texts[i].n_openers for i in self._order)]
 
@@ -112,12 +118,16 @@ class _Tree:
 
     def _found(self, low: int, high: int, anchor: int, run: int, *, known: bool) -> list[list[int]]:
         """Return templates below a node whose texts share at least ``anchor`` characters."""
-        if not self._supported(low, high, known=known):
+        if self._level > _MAX_LEVEL or not self._supported(low, high, known=known):
             return []
         depth = self._depth(low, high)
+        self._level += 1
         if len(self._texts[low][anchor:depth].split()) >= run:
-            return self._divided(low, high, depth)
-        return self._below(low, high, anchor, depth, run, known=known)
+            found = self._divided(low, high, depth)
+        else:
+            found = self._below(low, high, anchor, depth, run, known=known)
+        self._level -= 1
+        return found
 
     def _below(
         self, low: int, high: int, anchor: int, depth: int, run: int, *, known: bool
@@ -129,6 +139,11 @@ class _Tree:
 
     def _divided(self, low: int, high: int, depth: int) -> list[list[int]]:
         """Return a template's variants if they are operations of their own, else itself."""
+        if (low, high) not in self._divisions:  # each rule asks again: without this, 2 ** levels
+            self._divisions[low, high] = self._division(low, high, depth)
+        return self._divisions[low, high]
+
+    def _division(self, low: int, high: int, depth: int) -> list[list[int]]:
         whole = self._order[low:high]
         variants = self._variants(low, high, depth, _VARIANTS)
         if len(variants) < 2 or self._differ_in_a_value(variants, depth):
@@ -145,21 +160,19 @@ class _Tree:
         for run, share in rules:
             variants = self._below(low, high, depth, depth, run, known=True)
             taken = {index for variant in variants for index in variant}
-            if variants and self._n_calls(low, high, taken) >= share * n_calls:
+            if variants and self._n_calls(taken) >= share * n_calls:
                 return variants
         return []
 
     def _differ_in_a_value(self, variants: list[list[int]], depth: int) -> bool:
-        place = {index: position for position, index in enumerate(self._order)}
-        firsts = [self._texts[place[variant[0]]][depth:] for variant in variants]
+        firsts = [self._texts[self._place[variant[0]]][depth:] for variant in variants]
         suffix = len(common_suffix(firsts))
         varied = [len(text[: len(text) - suffix].split()) for text in firsts]
         return max(varied) <= _VALUE_WORDS
 
-    def _n_calls(self, low: int, high: int, taken: set[int]) -> int:
-        return sum(
-            self._calls[p + 1] - self._calls[p] for p in range(low, high) if self._order[p] in taken
-        )
+    def _n_calls(self, taken: set[int]) -> int:
+        places = [self._place[index] for index in taken]
+        return sum(self._calls[place + 1] - self._calls[place] for place in places)
 
     def _supported(self, low: int, high: int, *, known: bool) -> bool:
         if self._calls[high] - self._calls[low] < MIN_CALLS:

@@ -38,7 +38,7 @@ _COMMON = frozenset(
     )
 )
 _WORD = re.compile(r"[a-z][a-z]{2,}")
-_N_WORDS, _READ_WORDS, _FADE = 3, 400, 12
+_N_WORDS, _FADE = 3, 12
 
 
 def prompt_words(template: Template, sample: Sequence[str]) -> list[str]:
@@ -69,21 +69,24 @@ def describe(template: Template, kind: OutputKind, n_calls: int) -> str:
 
 
 def _telling(words: list[str], held: Counter[str], n_prompts: int) -> list[str]:
+    """Return words of the prompt's beginning, and where others begin alike, of what is its own."""
     first: dict[str, int] = {}
     for position, word in enumerate(words):
         first.setdefault(word, position)
 
     def weight(word: str) -> float:
-        rarity = math.log(1 + n_prompts / held[word])
-        return rarity / (1 + first[word] / _FADE)
+        return math.log(1 + n_prompts / held[word]) / (1 + first[word] / _FADE)
 
-    chosen = sorted(first, key=lambda word: (-weight(word), word))[:_N_WORDS]
-    return sorted(chosen, key=lambda word: first[word])
+    heads = sorted(first, key=lambda word: (-weight(word), word))[:_N_WORDS]
+    if not heads or min(held[word] for word in heads) == 1:
+        return sorted(heads, key=lambda word: first[word])
+    own = sorted(set(first) - set(heads[:2]), key=lambda word: (held[word], first[word]))
+    return [*sorted(heads[:2], key=lambda word: first[word]), *own[:2]]
 
 
 def _words(text: str) -> list[str]:
     found = _WORD.findall(text.lower())
-    return [word for word in found if word not in _COMMON][:_READ_WORDS]
+    return [word for word in found if word not in _COMMON]
 
 
 def _frequent(sample: Sequence[str]) -> list[str]:

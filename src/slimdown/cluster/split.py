@@ -33,8 +33,8 @@ _SAMPLE = 200
 _COHERENT = 0.1
 """Least mean cosine among calls that share no constant text, for them to be one task."""
 
-_REACH, _SLACK = 99.0, 1.05
-"""A task's radius: the distance that holds so many per cent of its calls, and a little more."""
+_REACH, _ROUNDING = 98.0, 1e-4
+"""A task's radius: the distance that holds so many per cent of its calls; what float32 loses."""
 
 Vectors = npt.NDArray[np.float32]
 
@@ -151,7 +151,7 @@ def _around_centroids(
         if len(members) < MIN_CALLS or (centroids[place] ** 2).sum() < least:
             left += members.tolist()
             continue
-        radius = float(np.percentile(far[members, place], _REACH)) * _SLACK
+        radius = float(np.percentile(far[members, place], _REACH)) + _ROUNDING
         reached = far[members, place] <= radius
         left += members[~reached].tolist()
         centroid = tuple(float(x) for x in centroids[place])
@@ -164,4 +164,4 @@ def _thinned(members: Sequence[int]) -> Sequence[int]:
 
 
 _UNREAD = "no constant text to know them by, and no embedder to read their content"
-_DIVERSE = "no constant text in common, and their content differs too much"
+_DIVERSE = "the content lies too far from that of any operation with this prompt"

@@ -49,11 +49,12 @@ def find_signatures(calls: Sequence[Call]) -> list[Signature]:
     for index, call in enumerate(calls):
         base = (tools_id(call.request), contract_id(call.request))
         bases.setdefault(base, []).append(index)
-    return [
-        Signature(Template(_trimmed(group.slots), *base), tuple(group.members))
-        for base, members in bases.items()
-        for group in _refined(prompts, members)
-    ]
+    found: dict[Template, list[int]] = {}
+    for base, members in bases.items():
+        for group in _refined(prompts, members):
+            template = Template(_trimmed(group.slots), *base)
+            found.setdefault(template, []).extend(group.members)
+    return [Signature(template, tuple(sorted(members))) for template, members in found.items()]
 
 
 def _refined(prompts: Sequence[_Prompt], members: list[int]) -> list[_Group]:
