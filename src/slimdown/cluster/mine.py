@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 MIN_CALLS = 10
@@ -40,7 +40,7 @@ _MAX_LEVEL = 100
 longer, branches at each turn."""
 
 _NUMBER = "0"
-_NUMBERED = re.compile(r"[^\s\d]*\d\S*")
+_NUMBERED = re.compile(r"(?<!\S)[^\s\d]*+\d\S*+")
 _END = "\U0010ffff"
 
 
@@ -60,6 +60,7 @@ def mine(texts: Sequence[Seen], *, instructing: bool) -> list[list[int]]:
     however short it is and however few conversations it began, as what users say is not.
     """
     everything = range(len(texts))
+    texts = [replace(seen, text=masked(seen.text)) for seen in texts]
     forward, rest = _pass(texts, everything, instructing=instructing, backwards=False)
     backward, rest = _pass(texts, rest, instructing=instructing, backwards=True)
     short = [i for i in rest if instructing and texts[i].n_openers >= MIN_CALLS]
@@ -91,11 +92,11 @@ def _pass(
 
 
 class _Tree:
-    """The prefix tree of masked texts, kept as a sorted list; a node is an interval of it."""
+    """The prefix tree of texts, kept as a sorted list; a node is an interval of it."""
 
     def __init__(self, texts: Sequence[Seen], indices: Sequence[int], *, backwards: bool) -> None:
         step = -1 if backwards else 1
-        pairs = sorted((masked(texts[i].text)[::step], i) for i in indices)
+        pairs = sorted((texts[i].text[::step], i) for i in indices)
         self._texts = [text for text, _ in pairs]
         self._order = [i for _, i in pairs]
         self._place = {index: place for place, index in enumerate(self._order)}
