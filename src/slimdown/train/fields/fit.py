@@ -74,6 +74,8 @@ def fit(
     """
     optimiser = _optimiser(net, schedule)
     run = _resumed(net, optimiser, keep)
+    if schedule.epochs is not None:
+        run.n_steps = math.ceil(schedule.epochs * len(lessons) / schedule.batch)
     if not run.step:
         prime_heads(net, lessons, plan, schedule)
     net.train()
@@ -164,8 +166,6 @@ def _rate_scale(run: _Run, schedule: Schedule) -> float:
 
 def _n_steps(schedule: Schedule, timed: Sequence[float], n_lessons: int) -> int:
     per_epoch = n_lessons / schedule.batch
-    if schedule.epochs is not None:
-        return max(_TIMED.stop, math.ceil(schedule.epochs * per_epoch))
     step_s = float(np.mean(timed[_TIMED]))
     fitting = schedule.budget_s / max(step_s, 1e-6)
     return math.ceil(min(max(fitting, schedule.least * per_epoch), schedule.most * per_epoch))
