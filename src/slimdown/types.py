@@ -219,7 +219,8 @@ class Template(msgspec.Struct, frozen=True):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A cluster of like calls.
 
-    ``centroid`` and ``radius`` (cosine distance) are set where several tasks share a template;
+    ``centroid`` (a mean of unit vectors, so shorter than they) and ``radius`` (a squared Euclidean
+    distance) are set where several tasks share a template, or where it holds no constant text;
     a request beyond every radius belongs to no task. ``actions`` are what the calls of the task
     answered with when it was found (tool names, output shapes): to describe it, not to assign.
     """
