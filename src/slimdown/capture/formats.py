@@ -59,9 +59,18 @@ def format_of(record: Any, only: str = "auto") -> Format | None:
     return next((form for form in listed if form.recognises(record)), None)
 
 
+_KINDS: dict[type, str] = {
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "a truth value",
+}
+
+
 def describe(record: Any) -> str:
     """Say in a few words what a value is; of an object its first keys, never what they hold."""
     if isinstance(record, dict):
         keys = ", ".join(sorted(str(key)[:40] for key in record)[:12])
         return f"an object with the keys {keys}" if keys else "an empty object"
-    return f"a {type(record).__name__}" if record is not None else "null"
+    return _KINDS.get(type(record), "null")

@@ -145,11 +145,16 @@ def _chat_message(item: JsonObject) -> JsonObject:
     extra = item.get("additional_kwargs")
     if isinstance(extra, dict) and extra.get("tool_calls") and not message.get("tool_calls"):
         message["tool_calls"] = extra["tool_calls"]
-    if isinstance(message.get("tool_calls"), list):
-        message["tool_calls"] = [_as_tool_call(call) for call in message["tool_calls"]]
+    if "tool_calls" in message:
+        listed = message.pop("tool_calls")
+        message |= {"tool_calls": [_as_tool_call(c) for c in listed]} if _is_list(listed) else {}
     if not {"content", "tool_calls", "function_call"} & message.keys():
         message["content"] = as_text(item)
     return message
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and bool(value)
 
 
 def _as_tool_call(call: Any) -> Any:

@@ -123,6 +123,7 @@ class _Reader:
                 self._rejects(reject)
             unknown = None
             yield from self._calls(path, record, form, numbering)
+        self._progress(1.0, f"reading {path.name}")
         if unknown:
             raise ImportProblem(_nothing_known(path, [reject.reason for reject in unknown]))
         if unknown is not None:
@@ -154,6 +155,8 @@ class _Reader:
             self._rejects(_reject(path, record, str(error)))
         except OverflowError:
             self._rejects(_reject(path, record, "an integer of more than 64 bits"))
+        except RecursionError:
+            self._rejects(_reject(path, record, "JSON nested too deeply"))
 
     def _found(self, path: Path, record: Record, form: formats.Format) -> Found:
         if form.name != formats.BATCH:

@@ -18,6 +18,7 @@ from slimdown.capture.times import iso_time, latency_ms
 from slimdown.types import JsonObject
 
 _WRAPPINGS = 3
+_PARAMETERS = ("temperature", "top_p", "max_tokens", "seed", "tool_choice", "response_format")
 
 
 def is_langfuse(record: JsonObject) -> bool:
@@ -107,28 +108,37 @@ def _request(asked: Any, observation: JsonObject) -> JsonObject:
     model = _either(observation, "providedModelName") or observation.get("model")
     if name(model):
         request["model"] = model
-    request["messages"] = messages_of(asked)
-    system = _system(asked)
-    if system:
-        request["messages"].insert(0, {"role": "system", "content": system})
-    parameters = unwrapped(_either(observation, "modelParameters"))
-    for key in ("temperature", "top_p", "max_tokens", "seed", "tool_choice", "response_format"):
-        value = (parameters if isinstance(parameters, dict) else {}).get(key)
-        if value not in (None, "", "null", -1):
-            request[key] = value
+    said = messages_of(asked)
+    told = unwrapped(_either(observation, "modelParameters"))
+    parameters: JsonObject = told if isinstance(told, dict) else {}
+    request["messages"] = [
+        *_system([asked, parameters]),
+        *(message for message in said if not _is_tool_definition(message)),
+    ]
+    values = {key: parameters.get(key) for key in _PARAMETERS}
+    request |= {key: v for key, v in values.items() if v not in (None, "", "null", -1)}
     tools = asked.get("tools") if isinstance(asked, dict) else None
-    if isinstance(tools, list) and tools:
-        request["tools"] = tools
+    listed = tools if isinstance(tools, list) else []
+    listed = [*listed, *(m["content"] for m in said if _is_tool_definition(m))]
+    if listed:
+        request["tools"] = listed
     return request
 
 
-def _system(asked: Any) -> str | None:
-    """Return Gemini's system instruction, which stands apart from its contents."""
-    for place in objects(asked, *(a.get("config") for a in objects(asked))):
-        found = place.get("system_instruction")
-        if isinstance(found, str):
-            return found
-    return None
+def _is_tool_definition(message: JsonObject) -> bool:
+    """Tell whether a message is how LangChain's tracer writes a tool of the request."""
+    content = message.get("content")
+    return isinstance(content, dict) and isinstance(content.get("function"), dict)
+
+
+def _system(places: list[Any]) -> list[JsonObject]:
+    """Return the system prompt that stands apart from the messages (Gemini, Responses)."""
+    inner = [place.get("config") for place in objects(*places)]
+    for place in objects(*places, *inner):
+        found = name(place.get("system_instruction")) or name(place.get("instructions"))
+        if found:
+            return [{"role": "system", "content": found}]
+    return []
 
 
 def _response(observation: JsonObject) -> JsonObject | None:
