@@ -32,7 +32,7 @@ second is for content that is templated itself. Else they are how people happen 
 _SPEECH = (*_VARIANTS, (_UNUSUAL_RUN, 0.0))
 """The same where users speak: a very long run is a template among whatever else they say."""
 
-_VALUE_WORDS = 6
+_VALUE_WORDS = 3
 """Variants that differ in so few words, and share all the rest, differ in a value."""
 
 _MAX_LEVEL = 100
@@ -127,6 +127,8 @@ class _Tree:
             found = self._divided(low, high, depth)
         else:
             found = self._below(low, high, anchor, depth, run, known=known)
+            if len(found) > 1 and self._differ_in_a_value(found, depth):
+                found = [self._order[low:high]]
         self._level -= 1
         return found
 
@@ -166,10 +168,14 @@ class _Tree:
         return []
 
     def _differ_in_a_value(self, variants: list[list[int]], depth: int) -> bool:
-        firsts = [self._texts[self._place[variant[0]]][depth:] for variant in variants]
-        suffix = len(common_suffix(firsts))
-        varied = [len(text[: len(text) - suffix].split()) for text in firsts]
-        return max(varied) <= _VALUE_WORDS
+        """Tell whether variants share much around what they differ in, and that is short."""
+        first = self._texts[self._place[variants[0][0]]]
+        ends = [self._texts[self._place[variant[0]]][depth:] for variant in variants]
+        suffix = common_suffix(ends)
+        n_after = len(suffix.split())
+        if n_after < _SHORT_RUN or len(first[:depth].split()) + n_after < _LONG_RUN:
+            return False
+        return max(len(end[: len(end) - len(suffix)].split()) for end in ends) <= _VALUE_WORDS
 
     def _n_calls(self, taken: set[int]) -> int:
         places = [self._place[index] for index in taken]
