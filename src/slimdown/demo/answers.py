@@ -16,7 +16,7 @@ from slimdown.demo.language import choose
 from slimdown.demo.tickets import Ticket, intents
 from slimdown.types import JsonObject
 
-_SLIP_RATE = 0.002
+_SLIP_RATE = 0.001
 _FIRST_TOPIC_SHARE = 0.85
 _PRIORITY_WITHOUT_CUE = {"product_question": "low", "discount_code": "low"}
 _REPLY = (
@@ -102,7 +102,7 @@ def _heard_intent(ticket: Ticket, random: Random) -> str:
 
 def _noted(ticket: Ticket, random: Random) -> JsonObject:
     facts = extracted(ticket)
-    if random.random() < 2 * _SLIP_RATE:
+    if random.random() < 3 * _SLIP_RATE:
         facts[random.choice(list(facts))] = None
     return facts
 

@@ -16,7 +16,7 @@ import msgspec
 from slimdown.demo.language import choose, fill, misspell, write_down
 
 _TYPO_RATE = 0.02
-_TWO_TOPICS_SHARE = 0.04
+_TWO_TOPICS_SHARE = 0.02
 _LOWER_CASE_SHARE = 0.25
 _NAMES_FACTS = {
     "track_order": (0.8, 0.5),
@@ -97,9 +97,11 @@ def _facts(intent: str, second: str | None, random: Random) -> dict[str, str]:
         facts["order"] = _order(random)
     if random.random() < product_chance or second == "product_question":
         facts["product"] = _product(random)
-    if facts and random.random() < 0.4:
+    # Who asks before buying has neither bought nor paid.
+    bought = bool(facts) and intent != "product_question"
+    if bought and random.random() < 0.45:
         facts["date"] = _date(random)
-    if facts and random.random() < 0.3:
+    if bought and random.random() < 0.35:
         facts["amount"] = _amount(random, 8, 900)
     if intent == "change_address":
         facts["address"] = _address(random)
