@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slimdown.errors import UsageError
-from slimdown.ledger import Price, load_prices
+from slimdown.ledger import Price, load_prices, price_notes
 
 
 def test_every_bundled_price_is_dated_and_sourced() -> None:
@@ -62,3 +62,12 @@ def test_a_bad_price_is_refused_with_the_models_name(told: dict[str, float]) -> 
 def test_any_name_may_be_looked_up(name: str) -> None:
     price = load_prices().of(name)
     assert price is None or price.input > 0
+
+
+def test_a_price_is_told_with_its_date_and_source() -> None:
+    prices = load_prices({"mine": {"input": 1, "output": 2}})
+    notes = price_notes(prices, ["mine", "gpt-4o", "unknown", "gpt-4o"])
+    assert len(notes) == 2
+    assert "2.5 (1.25 cached) USD per million input tokens" in notes[0]
+    assert "as of 2026-05-27, from OpenAI" in notes[0]
+    assert notes[1].endswith("from your settings.")

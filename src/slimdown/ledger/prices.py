@@ -8,7 +8,7 @@ batch or regional prices, nor of what writing to a prompt cache costs.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -55,6 +55,21 @@ def load_prices(overrides: Mapping[str, Mapping[str, float]] | None = None) -> P
     """
     own = {model: _own_price(model, told) for model, told in (overrides or {}).items()}
     return Prices(_bundled() | own)
+
+
+def price_notes(prices: Prices, models: Iterable[str]) -> tuple[str, ...]:
+    """Return a sentence for each priced model: its price, the date and the source."""
+    priced = ((model, prices.of(model)) for model in sorted(set(models)))
+    return tuple(_note(model, price) for model, price in priced if price)
+
+
+def _note(model: str, price: Price) -> str:
+    cached = "" if price.cached_input is None else f" ({price.cached_input:g} cached)"
+    dated = f" as of {price.as_of}" if price.as_of else ""
+    return (
+        f"{model}: {price.input:g}{cached} USD per million input tokens, {price.output:g} per "
+        f"million output tokens{dated}, from {price.source}."
+    )
 
 
 class _Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
