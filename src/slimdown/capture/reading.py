@@ -153,8 +153,6 @@ class _Reader:
                     yield numbering.call(found)
         except Unusable as error:
             self._rejects(_reject(path, record, str(error)))
-        except OverflowError:
-            self._rejects(_reject(path, record, "an integer of more than 64 bits"))
         except RecursionError:
             self._rejects(_reject(path, record, "JSON nested too deeply"))
 

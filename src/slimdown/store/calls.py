@@ -44,7 +44,7 @@ class Calls:
 
     def insert(self, packed: Packed) -> bool:
         """Store a call unless one with its id is there; tell whether it was new."""
-        name = self._name(packed.call.id)
+        name = self._name(packed.facts.id)
         if self._connection.execute("SELECT 1 FROM call WHERE hash = ?", (name,)).get:
             return False
         parts = packed.parts
@@ -56,8 +56,8 @@ class Calls:
             history = self._parts.put_history([number for number, _ in messages])
         # The digest vouches for the parts: none can be exchanged for another unnoticed.
         digest = self._hashed(b"".join(digest for _, digest in (*stored, *messages)))
-        sealed = self._sealer.seal(digest + packing.encode_envelope(packed), _about(name))
-        facts = packing.facts(packed.call)
+        sealed = self._sealer.seal(digest + packed.envelope, _about(name))
+        facts = packed.facts
         values = (
             name,
             facts.started_at or "",

@@ -65,10 +65,10 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 class Packed(msgspec.Struct, frozen=True):
-    """A call in parts; ``values`` are those that the frame lacks."""
+    """A call in parts, encoded, so that a batch of them holds no decoded calls."""
 
-    call: Call
-    values: list[Any]
+    facts: CallRow
+    envelope: bytes
     parts: Parts
 
 
@@ -88,21 +88,15 @@ def pack(call: Call) -> Packed:
         frame=encode(frame),
         answer=None if answer is None else encode(answer),
     )
-    return Packed(call, values, parts)
-
-
-def encode_envelope(packed: Packed) -> bytes:
-    """Return the bytes of a packed call's envelope."""
-    call = packed.call
     envelope = Envelope(
         id=call.id,
-        values=packed.values,
+        values=values,
         started_at=None if is_plain(call.started_at) else call.started_at,
         session_id=call.session_id,
         error=call.error,
         label=call.label,
     )
-    return encode(msgspec.structs.astuple(envelope))
+    return Packed(facts(call), encode(msgspec.structs.astuple(envelope)), parts)
 
 
 def decode_envelope(data: bytes) -> Envelope:

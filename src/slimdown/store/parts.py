@@ -17,8 +17,8 @@ from slimdown.errors import SealBroken
 from slimdown.seal import Sealer
 
 HASH_BYTES = 16
-_REMEMBERED = 1 << 16  # numbers kept in memory, about 10 MB, to spare look-ups of recent parts
-_REMEMBERED_BYTES = 32 << 20  # opened parts kept in memory while reading
+_REMEMBERED_STEPS = 1 << 16  # about 10 MB of memory, to spare look-ups of recent histories
+_REMEMBERED_BYTES = 16 << 20  # parts kept in memory, to spare hashing or opening recent ones again
 
 
 class KeyedHash:
@@ -41,28 +41,28 @@ class Parts:
         self._connection = connection
         self._sealer = sealer
         self._hashed = hashed
-        self._numbers: dict[bytes, int] = {}
+        self._stored: dict[bytes, tuple[int, bytes]] = {}
+        self._stored_bytes = 0
         self._steps: dict[tuple[int, int], int] = {}
         self._opened: dict[int, tuple[bytes, bytes]] = {}
         self._opened_bytes = 0
 
     def forget(self) -> None:
         """Drop what is remembered; to be called when a transaction is rolled back."""
-        self._numbers.clear()
+        self._stored.clear()
         self._steps.clear()
 
     def put(self, data: bytes) -> tuple[int, bytes]:
         """Store a part unless it is there; return its number and its hash."""
-        digest = self._hashed(data)
-        number = self._numbers.get(digest)
-        if number is None:
-            number = self._find(digest)
-            if number is None:
-                number = self._insert(digest, data)
-            if len(self._numbers) >= _REMEMBERED:
-                self._numbers.clear()
-            self._numbers[digest] = number
-        return number, digest
+        stored = self._stored.get(data)
+        if stored is None:
+            stored = self._put(data)
+            if self._stored_bytes > _REMEMBERED_BYTES:
+                self._stored.clear()
+                self._stored_bytes = 0
+            self._stored[data] = stored
+            self._stored_bytes += len(data)
+        return stored
 
     def put_history(self, parts: Sequence[int]) -> int:
         """Store a list of part numbers; return its number, 0 for the empty list."""
@@ -91,21 +91,21 @@ class Parts:
         rows = self._connection.execute(_HISTORY, (number,)).fetchall()
         return [part for (part,) in reversed(rows)]
 
-    def _find(self, digest: bytes) -> int | None:
-        found: int | None = self._connection.execute(_FIND, (digest,)).get
-        return found
-
-    def _insert(self, digest: bytes, data: bytes) -> int:
-        sealed = self._sealer.seal(data, _about(digest))
-        self._connection.execute("INSERT INTO part (hash, sealed) VALUES (?, ?)", (digest, sealed))
-        return self._connection.last_insert_rowid()
+    def _put(self, data: bytes) -> tuple[int, bytes]:
+        digest = self._hashed(data)
+        number: int | None = self._connection.execute(_FIND, (digest,)).get
+        if number is None:
+            sealed = self._sealer.seal(data, _about(digest))
+            self._connection.execute(_INSERT, (digest, sealed))
+            number = self._connection.last_insert_rowid()
+        return number, digest
 
     def _put_step(self, step: tuple[int, int]) -> int:
         history: int | None = self._connection.execute(_FIND_STEP, step).get
         if history is None:
             self._connection.execute("INSERT INTO history (before, part) VALUES (?, ?)", step)
             history = self._connection.last_insert_rowid()
-        if len(self._steps) >= _REMEMBERED:
+        if len(self._steps) >= _REMEMBERED_STEPS:
             self._steps.clear()
         self._steps[step] = history
         return history
@@ -119,6 +119,7 @@ class Parts:
 
 
 _FIND = "SELECT number FROM part WHERE hash = ?"
+_INSERT = "INSERT INTO part (hash, sealed) VALUES (?, ?)"
 _FIND_STEP = "SELECT number FROM history WHERE before = ? AND part = ?"
 _GET = "SELECT hash, sealed FROM part WHERE number = ?"
 # A list is always newer than the list before it; the condition ends a loop in a damaged file.
