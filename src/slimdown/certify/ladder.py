@@ -16,8 +16,8 @@ import numpy.typing as npt
 from slimdown.certify.binomial import Counts
 from slimdown.types import Graded
 
-N_STEPS = 40
-"""Coverages tried are 1/40, 2/40, ..., 1."""
+N_STEPS = 100
+"""Coverages tried are 1/100, 2/100, ..., 1."""
 
 Floats = npt.NDArray[np.float64]
 """A vector of scores, rates or coverages."""
