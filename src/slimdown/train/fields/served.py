@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import field as default
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +26,17 @@ _NOTHING = object()
 
 @dataclass(frozen=True)
 class _Choice:
-    """What a field chose: a value, or nothing; how sure; by how much more than the runner-up."""
+    """What a field chose: a value, or nothing; how sure; by how much more than the runner-up.
+
+    ``head`` is the field's own head's part in ``confidence``, 1 where it has none.
+    """
 
     value: Any
     confidence: float
     margin: float
     abstains: bool = False
     copied: bool = False
+    head: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,6 @@ class _Text:
     layers: Sequence[Tagged]
     spans: Mapping[tuple[int, int], list[tuple[int, int]]]
     logits: Sequence[Array]
-    taken: list[float] = default(default_factory=list)
 
 
 class FieldsSpecialist:
@@ -118,18 +120,17 @@ def _chosen(known: Field, logits: Array | None, read: _Text) -> _Choice:
     margin = top - float(chances[order[1]]) if len(order) > 1 else 1.0
     if best >= len(known.actions):
         value = known.values[best - len(known.actions)]
-        return _Choice(value, top, margin, abstains=known.path == CALLED and value is None)
+        return _Choice(value, top, margin, known.path == CALLED and value is None, head=top)
     action = known.actions[best]
-    if action == COPY:
-        copied = _copied(known, read, must=True)
-        return _Choice(
-            copied.value,
-            copied.confidence * top,
-            min(margin, copied.margin),
-            copied.abstains,
-            copied=True,
-        )
-    return _Choice(_NOTHING, top, margin, abstains=action == OTHER)
+    if action != COPY:
+        return _Choice(_NOTHING, top, margin, abstains=action == OTHER, head=top)
+    copied = _copied(known, read, must=True)
+    return replace(
+        copied,
+        confidence=copied.confidence * top,
+        margin=min(margin, copied.margin),
+        head=top,
+    )
 
 
 def _absent(confidence: float) -> _Choice:
@@ -169,16 +170,14 @@ def _gathered(known: Field, found: list[tuple[Any, float]]) -> _Choice:
 
 def _prediction(plan: Plan, choices: Mapping[Path, _Choice], read: _Text) -> Prediction:
     chains = math.prod(tagged.probability for tagged in read.layers)
-    heads = [c.confidence for c in choices.values() if not c.copied or not read.layers]
-    least = min((c.confidence for c in choices.values()), default=1.0)
-    closed = [choices[f.path].confidence for f in plan.headed() if f.path in choices]
-    product = min(1.0, chains * math.prod(closed))
+    heads = math.prod(choice.head for choice in choices.values())
+    product = min(1.0, chains * heads)
     signals = {
         "product": product,
-        "min": least,
+        "min": min((c.confidence for c in choices.values()), default=1.0),
         "margin": min((c.margin for c in choices.values()), default=1.0),
         "chain": chains,
-        "heads": math.prod(heads),
+        "heads": heads,
         "n_copied": float(sum(c.copied for c in choices.values())),
         "log_length": math.log1p(len(read.pieces.ids)),
     }

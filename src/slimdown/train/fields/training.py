@@ -21,6 +21,8 @@ from slimdown.types import Dataset, DevPrediction, Trained
 _SMALL = 1_000
 """Up to so many examples the budget is for a demonstration; beyond, for a night's work no more."""
 
+_LEAST_PASSES = 6_000
+
 
 def budget_s(n_examples: int) -> float:
     """Return how long to train on so many examples, in seconds: 15 to 30, then up to 270."""
@@ -31,7 +33,9 @@ def budget_s(n_examples: int) -> float:
 def schedule_for(n_examples: int, **overrides: Any) -> Schedule:
     """Return the schedule for so many examples, with fields replaced by ``overrides``."""
     batch = 16 if n_examples < 2 * _SMALL else 32
-    return replace(Schedule(budget_s=budget_s(n_examples), batch=batch), **overrides)
+    least = max(1.0, min(3.0, _LEAST_PASSES / n_examples))
+    schedule = Schedule(budget_s=budget_s(n_examples), batch=batch, least=least)
+    return replace(schedule, **overrides)
 
 
 def train_specialist(
@@ -47,10 +51,13 @@ def train_specialist(
     weights = read_weights(source)
     plan, lessons, dropped = lessons_of(dataset, weights)
     schedule = schedule_for(len(lessons), **overrides)
+    torch.manual_seed(schedule.seed)
     net = Net(weights.config, plan, schedule.dropout)
     net.bert.filled(weights.tensors)
-    for done, note in fit(net, lessons, plan, schedule, keep=artefact):
-        progress(0.95 * done, note)
+    epochs = 0.0
+    for pace in fit(net, lessons, plan, schedule, keep=artefact):
+        epochs = pace.step * schedule.batch / len(lessons)
+        progress(min(0.95, 0.95 * pace.share), f"epoch {epochs:.1f}, loss {pace.loss:.3f}")
     tuned = replace(weights, tensors=net.bert.tensors())
     specialist = keep_specialist(artefact, tuned, plan, net.own_tensors())
     artefact.remove(CHECKPOINT)
@@ -60,6 +67,7 @@ def train_specialist(
         "encoder": weights.name,
         "seconds": round(time.perf_counter() - started, 1),
         "budget_s": schedule.budget_s,
+        "epochs": round(epochs, 2),
         "n_lessons": len(lessons),
         "n_fields": len(plan.fields),
         **dropped,
