@@ -169,18 +169,25 @@ def _differing(kind: OutputKind, ours: Any, theirs: Any) -> set[str]:
 
 
 def _paths(kind: OutputKind, output: Any) -> set[str]:
-    """Return the paths of all fields: those in which an answer differs from an empty one."""
+    """Return the paths of an answer's leaves; a tool call adds its function's name."""
     if kind == "json":
-        return {_collapsed(path) for path in disagreements("json", output, {})}
+        return _leaves(output, "") or {"$"}
     if not isinstance(output, list):
         return {"$"}
-    return {path for call in output for path in _tool_paths(call)}
+    names = {str(call["name"]) for call in output}
+    return names.union(*(_leaves(call.get("arguments"), str(call["name"])) for call in output))
 
 
-def _tool_paths(call: Any) -> set[str]:
-    name, arguments = str(call["name"]), call.get("arguments")
-    names = arguments if isinstance(arguments, dict) else {}
-    return {name, *(f"{name}.{argument}" for argument in names)}
+def _leaves(value: Any, path: str) -> set[str]:
+    if value is None:
+        return set()  # null counts as absent, as it does for agreement
+    if isinstance(value, dict):
+        steps = [(inner, f"{path}.{name}" if path else name) for name, inner in value.items()]
+    elif isinstance(value, list) and value:
+        steps = [(inner, f"{path}[]") for inner in value]
+    else:
+        return {path or "$"}
+    return set().union(*(_leaves(inner, at) for inner, at in steps))
 
 
 def _collapsed(path: str) -> str:
@@ -189,8 +196,7 @@ def _collapsed(path: str) -> str:
 
 def _touched(path: str, differing: set[str]) -> bool:
     return any(
-        path == other or other == "$" or path.startswith((f"{other}.", f"{other}["))
-        for other in differing
+        other in (path, "$") or path.startswith((f"{other}.", f"{other}[")) for other in differing
     )
 
 
