@@ -2,6 +2,7 @@
 
 The hash is keyed, so who has the file alone cannot test a guess of what was said. A history of
 messages is a chain: the list before it, and one more message; a resent history costs nothing.
+A part that starts like an earlier one is kept as what differs from it (`templates`).
 Knows nothing of calls; all writing happens inside the caller's transaction.
 """
 
@@ -12,9 +13,11 @@ import hmac
 from collections.abc import Sequence
 
 import apsw
+import zstandard
 
 from slimdown.errors import SealBroken
 from slimdown.seal import Sealer
+from slimdown.store.templates import Templates, stand
 
 HASH_BYTES = 16
 _REMEMBERED_STEPS = 1 << 16  # about 10 MB of memory, to spare look-ups of recent histories
@@ -43,6 +46,7 @@ class Parts:
         self._hashed = hashed
         self._stored: dict[bytes, tuple[int, bytes]] = {}
         self._stored_bytes = 0
+        self._templates = Templates()
         self._steps: dict[tuple[int, int], int] = {}
         self._opened: dict[int, tuple[bytes, bytes]] = {}
         self._opened_bytes = 0
@@ -51,6 +55,7 @@ class Parts:
         """Drop what is remembered; to be called when a transaction is rolled back."""
         self._stored.clear()
         self._steps.clear()
+        self._templates.forget()
 
     def put(self, data: bytes) -> tuple[int, bytes]:
         """Store a part unless it is there; return its number and its hash."""
@@ -95,10 +100,18 @@ class Parts:
         digest = self._hashed(data)
         number: int | None = self._connection.execute(_FIND, (digest,)).get
         if number is None:
-            sealed = self._sealer.seal(data, _about(digest))
-            self._connection.execute(_INSERT, (digest, sealed))
-            number = self._connection.last_insert_rowid()
+            number = self._insert(digest, data)
         return number, digest
+
+    def _insert(self, digest: bytes, data: bytes) -> int:
+        leaning = self._templates.lean(data)
+        base, kept = (None, data) if leaning is None else (leaning.base, leaning.packed)
+        sealed = self._sealer.seal(kept, _about(digest))
+        self._connection.execute(_INSERT, (digest, base, sealed))
+        number = self._connection.last_insert_rowid()
+        if leaning is None:
+            self._templates.add(number, data)
+        return number
 
     def _put_step(self, step: tuple[int, int]) -> int:
         history: int | None = self._connection.execute(_FIND_STEP, step).get
@@ -114,14 +127,28 @@ class Parts:
         row = self._connection.execute(_GET, (number,)).fetchone()
         if row is None:
             raise SealBroken(f"the record part/{number} is gone; the other records are kept.")
-        digest, sealed = row
-        return digest, self._sealer.open(sealed, _about(digest))
+        digest, base, sealed = row
+        kept = self._sealer.open(sealed, _about(digest))
+        return digest, kept if base is None else self._standing(kept, base, digest)
+
+    def _standing(self, packed: bytes, base: int, digest: bytes) -> bytes:
+        """Return a part that leans on a base; the hash tells whether it is the right one."""
+        try:
+            data = stand(packed, self.get(base)[1])
+        except (zstandard.ZstdError, RecursionError):  # another base, or a circle of them
+            data = b""
+        if self._hashed(data) != digest:
+            raise SealBroken(
+                f"the record {_about(digest)} does not fit the one that it leans on; "
+                "the other records are kept."
+            )
+        return data
 
 
 _FIND = "SELECT number FROM part WHERE hash = ?"
-_INSERT = "INSERT INTO part (hash, sealed) VALUES (?, ?)"
+_INSERT = "INSERT INTO part (hash, base, sealed) VALUES (?, ?, ?)"
 _FIND_STEP = "SELECT number FROM history WHERE before = ? AND part = ?"
-_GET = "SELECT hash, sealed FROM part WHERE number = ?"
+_GET = "SELECT hash, base, sealed FROM part WHERE number = ?"
 # A list is always newer than the list before it; the condition ends a loop in a damaged file.
 _HISTORY = """
 WITH RECURSIVE chain (number, before, part) AS (

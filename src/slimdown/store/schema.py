@@ -18,7 +18,10 @@ APPLICATION_ID = 0x534C494D  # "SLIM", in the header of the database file
 _FIRST = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 -- A message, a tool list, the rest of a request, a frame, or an answer: once, by keyed hash.
-CREATE TABLE part (number INTEGER PRIMARY KEY, hash BLOB NOT NULL, sealed BLOB NOT NULL);
+-- With a base it is compressed against that part, which has none itself.
+CREATE TABLE part (
+    number INTEGER PRIMARY KEY, hash BLOB NOT NULL, base INTEGER, sealed BLOB NOT NULL
+);
 CREATE UNIQUE INDEX part_hash ON part (hash);
 -- A list of messages is its last message and the list before it; list 0 is the empty one.
 CREATE TABLE history (number INTEGER PRIMARY KEY, before INTEGER NOT NULL, part INTEGER NOT NULL);
