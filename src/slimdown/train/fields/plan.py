@@ -39,7 +39,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     ``options`` are the classes of its head: ABSENT, OTHER, COPY and then ``values``, as far as
     they occur. ``reader`` ("" if never copied) reads a span; ``layer`` and ``tag`` say where its
     spans are tagged. ``lists`` is never, always, or several (a list where two or more are said).
-    ``argument`` marks an argument of a tool.
+    ``argument`` marks an argument of a tool. ``heard`` are values copied in training, as
+    `heard_as` spells them: a copy never heard before is less sure.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     tag: int = -1
     lists: str = "never"
     argument: bool = False
+    heard: tuple[str, ...] = ()
 
     @property
     def n_options(self) -> int:
@@ -107,6 +109,15 @@ def expressible_share(examples: Sequence[Example], kind: OutputKind) -> float:
     """Return the share of outputs that closed values and copies can say, 0..1."""
     _, targets = make_plan(examples, kind)
     return sum(t.expressible for t in targets) / max(1, len(targets))
+
+
+def heard_as(value: Any) -> str:
+    """Return a copied value as `Field.heard` spells it: letters' case does not matter."""
+    return str(value).lower()
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _taken_apart(example: Example, kind: OutputKind) -> _Read:
@@ -177,6 +188,7 @@ def _field(path: Path, read: Sequence[_Read]) -> Field:
         reader=reader,
         lists=_lists([r.leaf[path] for r in copied]),
         argument=path != CALLED and CALLED in here[0].leaf,
+        heard=tuple(sorted({heard_as(v) for r in copied for v in _each(r.leaf[path])})),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from slimdown.encoder.model import Encoder
 from slimdown.encoder.pieces import Pieces
 from slimdown.train.fields.chain import Array, Tagged, allowed, best_tags, spans_of, unit_pooling
-from slimdown.train.fields.plan import ABSENT, COPY, OTHER, Field, Plan
+from slimdown.train.fields.plan import ABSENT, COPY, OTHER, Field, Plan, heard_as
 from slimdown.train.fields.readers import READERS, said
 from slimdown.train.fields.tree import CALLED, Path, applies, output_of, path_name
 from slimdown.types import Prediction
@@ -57,6 +57,7 @@ class FieldsSpecialist:
         """Serve ``tensors`` as `net.Net.own_tensors` names them."""
         self._plan = plan
         self._encoder = encoder
+        self._heard = {known.path: frozenset(known.heard) for known in plan.fields}
         self._heads = (tensors.get("heads.weight"), tensors.get("heads.bias"))
         self._taggers = [
             (
@@ -89,7 +90,32 @@ class FieldsSpecialist:
             choices[known.path] = _chosen(known, scores, read)
             if known.path == CALLED:
                 called = choices[known.path].value
-        return _prediction(self._plan, choices, read)
+        return self._prediction(choices, read)
+
+    def _prediction(self, choices: Mapping[Path, _Choice], read: _Text) -> Prediction:
+        chains = math.prod(tagged.probability for tagged in read.layers)
+        heads = math.prod(choice.head for choice in choices.values())
+        product = min(1.0, chains * heads)
+        signals = {
+            "product": product,
+            "min": min((c.confidence for c in choices.values()), default=1.0),
+            "margin": min((c.margin for c in choices.values()), default=1.0),
+            "chain": chains,
+            "heads": heads,
+            "n_copied": float(sum(c.copied for c in choices.values())),
+            "n_unheard": float(sum(self._n_unheard(p, c) for p, c in choices.items())),
+            "log_length": math.log1p(len(read.pieces.ids)),
+        }
+        fields = {path_name(path): c.confidence for path, c in choices.items()}
+        output = _output(self._plan, choices)
+        confidence = 0.0 if output is None else product
+        return Prediction(output=output, confidence=confidence, signals=signals, fields=fields)
+
+    def _n_unheard(self, path: Path, choice: _Choice) -> int:
+        if not choice.copied:
+            return 0
+        values = choice.value if isinstance(choice.value, list) else [choice.value]
+        return sum(heard_as(value) not in self._heard[path] for value in values)
 
     def _read(self, text: str, pieces: Pieces, states: Array) -> _Text:
         units = unit_pooling(pieces) @ states if self._taggers else states[:0]
@@ -166,25 +192,6 @@ def _gathered(known: Field, found: list[tuple[Any, float]]) -> _Choice:
     # Each further value is a rival: one of them must be wrong.
     sure /= len(values)
     return _Choice(value, sure, sure, abstains=unread, copied=True)
-
-
-def _prediction(plan: Plan, choices: Mapping[Path, _Choice], read: _Text) -> Prediction:
-    chains = math.prod(tagged.probability for tagged in read.layers)
-    heads = math.prod(choice.head for choice in choices.values())
-    product = min(1.0, chains * heads)
-    signals = {
-        "product": product,
-        "min": min((c.confidence for c in choices.values()), default=1.0),
-        "margin": min((c.margin for c in choices.values()), default=1.0),
-        "chain": chains,
-        "heads": heads,
-        "n_copied": float(sum(c.copied for c in choices.values())),
-        "log_length": math.log1p(len(read.pieces.ids)),
-    }
-    fields = {path_name(path): c.confidence for path, c in choices.items()}
-    output = _output(plan, choices)
-    confidence = 0.0 if output is None else product
-    return Prediction(output=output, confidence=confidence, signals=signals, fields=fields)
 
 
 def _output(plan: Plan, choices: Mapping[Path, _Choice]) -> Any:
