@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from slimdown.cli import run
+from slimdown.cli import execute
 
 Slimdown = Callable[..., tuple[int, str, str]]
 
@@ -19,7 +19,7 @@ def slimdown(
     monkeypatch.setenv("SLIMDOWN_KEY_FILE", str(tmp_path / "keys" / "key"))
 
     def command(*arguments: object) -> tuple[int, str, str]:
-        code = run([str(argument) for argument in arguments])
+        code = execute([str(argument) for argument in arguments])
         told = capsys.readouterr()
         return code, told.out, told.err
 

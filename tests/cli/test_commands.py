@@ -21,7 +21,7 @@ def write_log(path: Path, n: int = 3, **fields: Any) -> Path:
 
 def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from slimdown.cli import run; code = run(['--help']);"
+        "import sys; from slimdown.cli import execute; code = execute(['--help']);"
         "heavy = {'torch', 'sklearn', 'scipy', 'onnxruntime', 'transformers', 'numpy'};"
         "sys.exit(code or bool(heavy & set(sys.modules)))"
     )

@@ -16,10 +16,10 @@ FAILED, USAGE, NOT_ALLOWED, INTERRUPTED = 1, 2, 4, 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code; no traceback reaches a user."""
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    sys.exit(execute(list(sys.argv[1:] if arguments is None else arguments)))
 
 
-def run(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     from typer.exceptions import Abort, TyperException
 

@@ -38,6 +38,7 @@ from slimdown.types import (
     Refusal,
     Task,
 )
+from slimdown.workspace.evidence import drawn
 
 ENOUGH_COVERAGE = 0.9
 """A rung that promises this much on dev ends the climb: a dearer one could add little."""
