@@ -27,17 +27,16 @@ def most_allowed(n: Counts, risk: float, delta: float) -> Counts:
 
     That is the largest k with P(Bin(n, risk) <= k) <= delta.
     """
-    return np.array([_most(int(each), risk, delta) for each in n], np.int64)
+    passes, fails = np.full(len(n), -1, np.int64), n.copy()
+    while (fails - passes > 1).any():
+        middle = (passes + fails) // 2
+        # bdtr is not defined at -1, where the halving of a settled pair may come to stand.
+        good = (bdtr(np.maximum(middle, 0), n, risk) <= delta) & (middle >= 0)
+        passes, fails = np.where(good, middle, passes), np.where(good, fails, middle)
+        fails = np.maximum(fails, passes + 1)
+    return passes
 
 
 def fewest_labels(risk: float, delta: float) -> int:
     """Return the n at which a test without a single disagreement would pass."""
     return math.ceil(math.log(delta) / math.log1p(-risk))
-
-
-def _most(n: int, risk: float, delta: float) -> int:
-    if n == 0:
-        return -1
-    # A k that passes lies below the mean, since half of the distribution does not.
-    k = np.arange(math.ceil(risk * n) + 1)
-    return int((bdtr(k, n, risk) <= delta).sum()) - 1

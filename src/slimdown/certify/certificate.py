@@ -27,7 +27,7 @@ Decision = CurvePoint | Refusal
 
 _WORTHWHILE_POWER = 0.5
 _MOST_GROWTH = 100.0
-_GROWTH_STEP = 1.1
+_GROWTH_STEP = 1.2
 
 
 @dataclass(frozen=True)

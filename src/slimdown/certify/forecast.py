@@ -15,8 +15,8 @@ from scipy.special import bdtr, ndtri
 from slimdown.certify.binomial import Counts, most_allowed
 from slimdown.certify.ladder import Floats, Tally
 
-_SCALES = np.exp(ndtri([0.1, 0.3, 0.5, 0.7, 0.9]))
-"""e to five equally likely standard normal values: how far dev's rate may lie from the truth."""
+_SCALES = np.exp(ndtri([1 / 6, 1 / 2, 5 / 6]))
+"""e to three equally likely standard normal values: how far dev's rate may lie from the truth."""
 
 _SURE_DISAGREEMENTS = 4.0
 """Pretended disagreements that bound the doubt about a rate that dev saw few or none of."""

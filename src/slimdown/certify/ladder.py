@@ -38,9 +38,12 @@ def thresholds(scores: Floats) -> Floats:
     `N_STEPS` come back where ties make some equal.
     """
     ranked = np.sort(scores[scores > 0])[::-1]
+    if not len(ranked):
+        return ranked
     shares = np.arange(1, N_STEPS + 1) / N_STEPS
     wanted = np.rint(shares * len(scores)).astype(np.int64)
     below = [ranked[m] if m < len(ranked) else 0.0 for m in wanted if m > 0]
+    below = [score for score in below if score < ranked[0]]  # the best score's ties serve nobody
     return np.nextafter(np.unique(np.array(below, np.float64)), np.inf)[::-1]
 
 
