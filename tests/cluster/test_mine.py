@@ -83,6 +83,13 @@ def test_what_people_happen_to_say_alike_is_no_template() -> None:
     assert found == [list(range(len(said) + len(other)))]
 
 
+def test_a_text_that_ends_in_the_middle_of_others_hides_nothing() -> None:
+    stem = "Hello. Your task is to answer the questions of a library about"
+    texts = ["Hello", "Hello, you", *(f"{stem} {name}, please" for name in NAMES)]
+
+    assert list(range(2, 12)) in groups(seen(texts))
+
+
 def test_a_short_system_prompt_that_recurs_is_a_template() -> None:
     texts = [*seen(["Sort mail.", "Be kind."]), *seen(["Rare."], 1, 1)]
 

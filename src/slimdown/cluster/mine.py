@@ -10,7 +10,7 @@ divides nothing. Knows texts and how often they occurred; nothing of calls, role
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -25,12 +25,17 @@ did not is a value (a customer, an assignment) and not an operation."""
 _LONG_RUN, _SHORT_RUN, _UNUSUAL_RUN = 8, 3, 16
 """Words that texts must share beyond what is known of them already to be a template."""
 
-_VARIANTS = ((_LONG_RUN, 0.5), (_SHORT_RUN, 0.85))
-"""A text's variants are operations if they add so many words and make up this share of it: the
-second is for content that is templated itself. Else they are how people happen to begin."""
+_Rules = tuple[tuple[int, float], ...]
 
-_SPEECH = (*_VARIANTS, (_UNUSUAL_RUN, 0.0))
-"""The same where users speak: a very long run is a template among whatever else they say."""
+_PROMPTED: _Rules = ((_LONG_RUN, 0.5),)
+"""A prompt's variants are operations if they add so many words and make up this share of it."""
+
+_SPOKEN = (*_PROMPTED, (_SHORT_RUN, 0.85))
+"""Users' messages may be made from a few short templates: then these make up nearly all of them.
+Short additions to a system prompt are values, such as the customer's name."""
+
+_AMONG_OTHERS = (*_SPOKEN, (_UNUSUAL_RUN, 0.0))
+"""Where users say anything, a very long run in common is a template too."""
 
 _VALUE_WORDS = 3
 """Variants that differ in so few words, and share all the rest, differ in a value."""
@@ -85,7 +90,7 @@ def _pass(
 ) -> tuple[list[list[int]], list[int]]:
     if not indices:
         return [], []
-    tree = _Tree(texts, indices, backwards=backwards)
+    tree = _Tree(texts, indices, _PROMPTED if instructing else _SPOKEN, backwards=backwards)
     groups = tree.prompts() if instructing else tree.sayings()
     taken = {index for group in groups for index in group}
     return groups, [index for index in indices if index not in taken]
@@ -94,7 +99,10 @@ def _pass(
 class _Tree:
     """The prefix tree of texts, kept as a sorted list; a node is an interval of it."""
 
-    def __init__(self, texts: Sequence[Seen], indices: Sequence[int], *, backwards: bool) -> None:
+    def __init__(
+        self, texts: Sequence[Seen], indices: Sequence[int], rules: _Rules, *, backwards: bool
+    ) -> None:
+        self._rules = rules
         step = -1 if backwards else 1
         pairs = sorted((texts[i].text[::step], i) for i in indices)
         self._texts = [text for text, _ in pairs]
@@ -115,7 +123,7 @@ class _Tree:
         depth = self._depth(0, size)
         if len(self._texts[0][:depth].split()) >= _LONG_RUN:
             return self._divided(0, size, depth)
-        return self._variants(0, size, depth, _SPEECH)
+        return self._variants(0, size, depth, _AMONG_OTHERS)
 
     def _found(self, low: int, high: int, anchor: int, run: int, *, known: bool) -> list[list[int]]:
         """Return templates below a node whose texts share at least ``anchor`` characters."""
@@ -148,16 +156,14 @@ class _Tree:
 
     def _division(self, low: int, high: int, depth: int) -> list[list[int]]:
         whole = self._order[low:high]
-        variants = self._variants(low, high, depth, _VARIANTS)
+        variants = self._variants(low, high, depth, self._rules)
         if len(variants) < 2 or self._differ_in_a_value(variants, depth):
             return [whole]
         taken = {index for variant in variants for index in variant}
         rest = [index for index in whole if index not in taken]
         return [*variants, *([rest] if rest else [])]
 
-    def _variants(
-        self, low: int, high: int, depth: int, rules: Sequence[tuple[int, float]]
-    ) -> list[list[int]]:
+    def _variants(self, low: int, high: int, depth: int, rules: _Rules) -> list[list[int]]:
         """Return what the first rule finds whose share of the node's calls is met."""
         n_calls = self._calls[high] - self._calls[low]
         for run, share in rules:
@@ -199,11 +205,12 @@ class _Tree:
         """Return the intervals that go on with the same next word."""
         found = []
         while low < high:
-            text = self._texts[low]
-            end = _next_word(text, depth)
-            upper = bisect_left(self._texts, text[:end] + _END, low, high)
-            found.append((low, max(upper, low + 1)))
-            low = max(upper, low + 1)
+            word = self._texts[low][: _next_word(self._texts[low], depth)]
+            # A word that ends its text is not the beginning of the longer words after it.
+            last = word if word and not word[-1].isspace() else word + _END
+            upper = max(bisect_right(self._texts, last, low, high), low + 1)
+            found.append((low, upper))
+            low = upper
         return found if len(found) > 1 else []
 
 

@@ -30,7 +30,7 @@ _TOLD_APART = 0.9
 _SAMPLE = 200
 """Calls of a proposal that are embedded to judge it."""
 
-_COHERENT = 0.1
+_COHERENT = 0.15
 """Least mean cosine among calls that share no constant text, for them to be one task."""
 
 _REACH, _ROUNDING = 98.0, 1e-4
@@ -69,50 +69,74 @@ def divide(
     fixed = constant_chars(template) > 0
     if embedder is None:
         return Divided((Part(everything),)) if fixed else Divided((), everything, _UNREAD)
-    proposals = _proposals(outlines(answers))
-    if len(proposals) < 2 and fixed:
-        return Divided((Part(everything),))
     content = _Content(calls, template, embedder)
-    operations = _told_apart(proposals, content)
-    if len(operations) < 2 and fixed:
+    if not fixed:
+        return _around_centroids(_alike(content), content)
+    proposals = _proposals(outlines(answers))
+    operations = _told_apart(proposals, content) if len(proposals) > 1 else {}
+    if len(operations) < 2:
         return Divided((Part(everything),))
-    return _around_centroids(operations, content, least=0.0 if fixed else _COHERENT)
+    return _around_centroids(operations, content)
 
 
 class _Content:
     """The embedded content of a signature's calls; each text is embedded once."""
 
     def __init__(self, calls: Sequence[Call], template: Template, embedder: Embedder) -> None:
-        self._texts = [content_slice(template, call.request) for call in calls]
+        self._calls = calls
+        self._template = template
         self._embedder = embedder
         self._known: dict[str, Vectors] = {}
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self._calls)
+
+    def text(self, index: int) -> str:
+        """Return what stands for a call when it is embedded."""
+        return content_slice(self._template, self._calls[index].request)
 
     def vectors(self, indices: Sequence[int]) -> Vectors:
         """Return unit vectors, shape (len(indices), dims)."""
-        texts = [self._texts[i] for i in indices]
+        texts = [self.text(i) for i in indices]
         new = sorted({text for text in texts if text not in self._known})
         if new:
             self._known.update(zip(new, self._embedder.embed(new), strict=True))
         return np.array([self._known[text] for text in texts])
 
 
+def _alike(content: _Content) -> dict[str, Vectors]:
+    """Return the groups of like content among a sample, where no prompt says what is asked.
+
+    Average linkage, cut where the mean cosine between groups falls below `_COHERENT`.
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage  # slow to load, and seldom needed
+
+    sample = _thinned(range(len(content)), _SAMPLE * 4)
+    vectors = content.vectors(sample)
+    tree = linkage(vectors, method="average", metric="cosine")
+    groups = fcluster(tree, 1 - _COHERENT, criterion="distance")
+    found = {}
+    for group in np.unique(groups):
+        rows = np.flatnonzero(groups == group)
+        if len(rows) >= MIN_CALLS * len(sample) / len(content):
+            middle = rows[(vectors[rows] @ vectors[rows].mean(axis=0)).argmax()]
+            found[content.text(sample[middle])] = vectors[rows]
+    return found
+
+
 def _proposals(actions: Sequence[str]) -> dict[str, list[int]]:
-    """Return the calls of each frequent action."""
-    counts = Counter(actions)
+    """Return the calls of each action that is frequent."""
     least = max(MIN_CALLS, _SHARE * len(actions))
-    found: dict[str, list[int]] = {a: [] for a, n in sorted(counts.items()) if n >= least}
+    found: dict[str, list[int]] = {a: [] for a, n in sorted(Counter(actions).items()) if n >= least}
     for index, action in enumerate(actions):
         if action in found:
             found[action].append(index)
-    return found or {"any": list(range(len(actions)))}
+    return found
 
 
 def _told_apart(proposals: dict[str, list[int]], content: _Content) -> dict[str, Vectors]:
     """Join the proposals that requests do not tell apart; return sampled vectors of the rest."""
-    found = {a: content.vectors(_thinned(members)) for a, members in proposals.items()}
+    found = {a: content.vectors(_thinned(members, _SAMPLE)) for a, members in proposals.items()}
     while len(found) > 1:
         names = list(found)
         shares = _confusion([found[name] for name in names])
@@ -137,30 +161,30 @@ def _confusion(samples: Sequence[Vectors]) -> npt.NDArray[np.float64]:
     return np.array([row / row.sum() for row in rows])
 
 
-def _around_centroids(
-    operations: dict[str, Vectors], content: _Content, *, least: float
-) -> Divided:
-    """Give each call to the nearest centroid, as an online assignment will."""
+def _around_centroids(operations: dict[str, Vectors], content: _Content) -> Divided:
+    """Give each call to the nearest centroid within reach, as an online assignment will."""
+    everything = np.arange(len(content))
+    if not operations:
+        return Divided((), tuple(everything.tolist()), _DIVERSE)
     names = sorted(operations)
     centroids = np.array([operations[name].mean(axis=0) for name in names])
     far = distances(content.vectors(range(len(content))), centroids)
     nearest = far.argmin(axis=1)
-    parts, left = [], []
+    parts, kept = [], np.zeros(len(content), dtype=bool)
     for place, name in enumerate(names):
-        members = np.flatnonzero(nearest == place)
-        if len(members) < MIN_CALLS or (centroids[place] ** 2).sum() < least:
-            left += members.tolist()
+        own = distances(operations[name], centroids[place : place + 1])
+        radius = float(np.percentile(own, _REACH)) + _ROUNDING
+        within = (nearest == place) & (far[:, place] <= radius)
+        if within.sum() < MIN_CALLS:
             continue
-        radius = float(np.percentile(far[members, place], _REACH)) + _ROUNDING
-        reached = far[members, place] <= radius
-        left += members[~reached].tolist()
+        kept |= within
         centroid = tuple(float(x) for x in centroids[place])
-        parts.append(Part(tuple(members[reached].tolist()), centroid, radius, name))
-    return Divided(tuple(parts), tuple(left), _DIVERSE)
+        parts.append(Part(tuple(everything[within].tolist()), centroid, radius, name))
+    return Divided(tuple(parts), tuple(everything[~kept].tolist()), _DIVERSE)
 
 
-def _thinned(members: Sequence[int]) -> Sequence[int]:
-    return members[:: -(-len(members) // _SAMPLE)]
+def _thinned(members: Sequence[int], most: int) -> Sequence[int]:
+    return members[:: -(-len(members) // most)]
 
 
 _UNREAD = "no constant text to know them by, and no embedder to read their content"
