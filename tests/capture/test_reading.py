@@ -71,6 +71,13 @@ def test_equal_records_with_a_time_are_one_event(tmp_path: Path) -> None:
     assert len({call.id for call in calls}) == 1
 
 
+def test_a_call_that_we_exported_keeps_its_id(tmp_path: Path) -> None:
+    records = [record("a"), record("a"), record("b", id="x", metadata={"session_id": "s"})]
+    calls, _ = read(written(tmp_path / "log", *records))
+    again, _ = read(written(tmp_path / "exported", *calls))
+    assert again == calls
+
+
 def test_different_calls_under_one_id_both_survive(tmp_path: Path) -> None:
     calls, _ = read(written(tmp_path / "log", record("a", id="1"), record("b", id="1")))
     assert len({call.id for call in calls}) == 2
@@ -259,6 +266,14 @@ def test_a_folder_is_read_file_by_file_and_strangers_in_it_are_told(tmp_path: Pa
     calls, rejects = read(tmp_path)
     assert len(calls) == 2
     assert [Path(reject.source).name for reject in rejects] == ["README.md"]
+
+
+def test_a_folder_without_any_log_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImportProblem, match="no file"):
+        read(tmp_path)
+    (tmp_path / "README.md").write_text("# Logs\n")
+    with pytest.raises(ImportProblem, match="no file"):
+        read(tmp_path)
 
 
 def test_files_named_together_are_read_together(tmp_path: Path) -> None:

@@ -244,6 +244,13 @@ def test_a_reader_of_no_workspace_is_told_so_and_makes_none(tmp_path: Path) -> N
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_reader_makes_neither_tables_nor_a_key(tmp_path: Path) -> None:
+    (tmp_path / "slimdown.db").touch()
+    with pytest.raises(StoreError, match="not made"):
+        Store.open(tmp_path, {"SLIMDOWN_KEY_FILE": str(tmp_path / "key")}, write=False)
+    assert not (tmp_path / "key").exists()
+
+
 def test_an_empty_file_left_by_a_crash_becomes_a_workspace(tmp_path: Path) -> None:
     (tmp_path / "slimdown.db").touch()
     with Store.open(tmp_path, KEY) as store:

@@ -6,16 +6,16 @@ that says which task or data set a recorded call belongs to is carried and never
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from slimdown.canonical import ID_HEX_DIGITS, canonical_json
+from slimdown.canonical import ID_HEX_DIGITS, content_id
 from slimdown.types import Call, JsonObject
 
 _SESSION_HEADERS = ("x-slimdown-session", "x-session-id", "x-conversation-id")
+_CONTENT_DIGITS = ID_HEX_DIGITS - 8  # the last 8 digits of an id also count equal events
 _SESSION_KEYS = ("session_id", "conversation_id")
 _LATER_SESSION_KEYS = ("trace_id", "previous_response_id", "trajectory")
 
@@ -47,7 +47,8 @@ class Numbering:
 
     The id is the content's. Where a log tells neither an id nor a time, equal records are taken
     as events of their own and numbered as they come, so the same file again gives the same ids.
-    That costs about a hundred bytes of memory for each such record.
+    That costs about a hundred bytes of memory for each such record. A call that we exported
+    keeps its id.
     """
 
     def __init__(self) -> None:
@@ -56,15 +57,8 @@ class Numbering:
 
     def call(self, draft: Draft) -> Call:
         """Return the call of a draft."""
-        digest = _digest(draft)
-        if not draft.source_id and draft.started_at is None:
-            key = int.from_bytes(digest[:8], "big")
-            occurrence = self._seen.get(key, 0)
-            self._seen[key] = occurrence + 1
-            if occurrence:
-                digest = hashlib.sha256(b"%s %d" % (digest, occurrence)).digest()
         return Call(
-            id=digest.hex()[:ID_HEX_DIGITS],
+            id=draft.source_id if _is_ours(draft) else self._id(draft),
             request=draft.request,
             response=draft.response,
             started_at=draft.started_at,
@@ -74,6 +68,16 @@ class Numbering:
             label=draft.label,
             metadata=_metadata(draft),
         )
+
+    def _id(self, draft: Draft) -> str:
+        digest = _digest(draft, draft.source_id)
+        if draft.source_id or draft.started_at is not None:
+            return digest
+        key = int(digest[:16], 16)
+        occurrence = self._seen.get(key, 0)
+        self._seen[key] = occurrence + 1
+        number = (int(digest[_CONTENT_DIGITS:], 16) + occurrence) % (1 << 32)
+        return f"{digest[:_CONTENT_DIGITS]}{number:08x}"
 
 
 def session_of(record: JsonObject) -> str | None:
@@ -116,18 +120,22 @@ def _trace_id(traceparent: Any) -> str | None:
     return fields[1] if len(fields) >= 4 else None
 
 
-def _digest(draft: Draft) -> bytes:
-    identity = (
-        draft.request,
-        draft.response,
-        draft.started_at,
-        draft.session_id,
-        draft.source_id,
+def _digest(draft: Draft, source_id: str) -> str:
+    return content_id(
+        (draft.request, draft.response, draft.started_at, draft.session_id, source_id)
     )
-    return hashlib.sha256(canonical_json(identity)).digest()
+
+
+def _is_ours(draft: Draft) -> bool:
+    """Tell whether the log's id is the one that this content was given here, whichever event."""
+    if len(draft.source_id) != ID_HEX_DIGITS:
+        return False
+    before = draft.metadata.get("source_id")
+    digest = _digest(draft, before if isinstance(before, str) else "")
+    return digest[:_CONTENT_DIGITS] == draft.source_id[:_CONTENT_DIGITS]
 
 
 def _metadata(draft: Draft) -> JsonObject:
-    if not draft.source_id or "source_id" in draft.metadata:
+    if not draft.source_id or "source_id" in draft.metadata or _is_ours(draft):
         return draft.metadata
     return {**draft.metadata, "source_id": draft.source_id}

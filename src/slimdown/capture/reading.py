@@ -101,12 +101,22 @@ class _Reader:
         self._join = BatchJoin()
 
     def folder(self, path: Path) -> Iterator[Call]:
-        """Yield the calls of all files below a folder; a file of another kind is a reject."""
+        """Yield the calls of all files below a folder; a file of another kind is a reject.
+
+        Raises `ImportProblem` if there is no file of a known format.
+        """
+        known = False
         for file in sorted(file for file in path.rglob("*") if file.is_file()):
             try:
                 yield from self.file(file)
+                known = True
             except ImportProblem as error:
                 self._rejects(Reject(str(file), 0, str(error), b"", 0))
+        if not known:
+            raise ImportProblem(
+                f"no file in {path} is a log that slimdown knows how to read. Nothing was stored. "
+                f"Known formats: {', '.join(formats.NAMES)} (see docs/formats.md)."
+            )
 
     def file(self, path: Path) -> Iterator[Call]:
         """Yield the calls of one file; raises `ImportProblem` if nothing in it is known."""

@@ -77,6 +77,11 @@ class Database:
     def _prepare(self, environ: Mapping[str, str]) -> Sealer:
         schema.refuse_unknown(self.connection, self.path)
         found = schema.version(self.connection)
+        if found < len(schema.STEPS) and not self.write:
+            raise StoreError(
+                f"{self.path} is not made or not brought up to date yet. Nothing was changed. "
+                "Run `slimdown import` once: it does both."
+            )
         if found == 0:
             return self._create(environ)
         sealer = load_sealer(environ, create=False)
