@@ -78,6 +78,25 @@ def test_a_prompt_whose_date_was_seen_once_keeps_its_id_when_it_moves_on() -> No
     assert [task.id for task in after] == [task.id for task in before]
 
 
+def test_divided_operations_keep_their_ids_apart() -> None:
+    def calls(n: int) -> list[Call]:
+        letters = [
+            sample_call(f"{i} lost the card in {i % 7}", "ab"[i % 2], system="Help.")
+            for i in range(n)
+        ]
+        minutes = [
+            sample_call(f"{i} minutes, sum up roads {i % 7}", f"It met, {i}.", system="Help.")
+            for i in range(n)
+        ]
+        return [*letters, *minutes]
+
+    before = find(calls(40), embedder=HashingEmbedder()).tasks
+    after = find(calls(80), embedder=HashingEmbedder(), previous=before).tasks
+
+    assert len(before) == 2
+    assert {(t.id, t.kind) for t in after} == {(t.id, t.kind) for t in before}
+
+
 def test_a_new_task_takes_no_old_id() -> None:
     before = find(sorting()).tasks
 

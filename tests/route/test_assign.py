@@ -1,7 +1,10 @@
 from itertools import product
 
+import pytest
+
 from slimdown.cluster import find_tasks
 from slimdown.cluster.hashing import HashingEmbedder
+from slimdown.errors import UsageError
 from slimdown.route import Assigner
 from slimdown.testing import sample_call
 from slimdown.types import Call, JsonObject, Slot, Task, Template
@@ -85,6 +88,13 @@ def test_without_the_embedder_content_decides_nothing() -> None:
     assert Assigner(tasks, None).assign(
         [asked("Rome card lost near the Oslo bank, 7 in Rome", "You help.")]
     ) == [None]
+
+
+def test_another_embedder_than_the_tasks_were_found_with_is_refused() -> None:
+    tasks = find_tasks(mixed(), embedder=HashingEmbedder(256)).tasks
+
+    with pytest.raises(UsageError, match="256 numbers, but hashing-1-64 has 64"):
+        Assigner(tasks, HashingEmbedder(64))
 
 
 def test_the_answer_plays_no_part() -> None:

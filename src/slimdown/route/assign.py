@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from slimdown.errors import UsageError
 from slimdown.seams import Embedder
 from slimdown.signature import (
     constant_chars,
@@ -27,8 +28,12 @@ class Assigner:
     """Assigns requests to a fixed set of tasks."""
 
     def __init__(self, tasks: Sequence[Task], embedder: Embedder | None) -> None:
-        """Index ``tasks``; without the embedder they were found with, centroids match nothing."""
+        """Index ``tasks``; without the embedder they were found with, centroids match nothing.
+
+        Raises `UsageError` if ``embedder`` is another one, as far as its length tells.
+        """
         self._embedder = embedder
+        _check_lengths(tasks, embedder)
         self._tasks: dict[Template, list[Task]] = {}
         for task in tasks:
             self._tasks.setdefault(task.template, []).append(task)
@@ -74,3 +79,13 @@ class Assigner:
         return [
             tasks[best].id if near else None for best, near in zip(nearest, within, strict=True)
         ]
+
+
+def _check_lengths(tasks: Sequence[Task], embedder: Embedder | None) -> None:
+    for task in tasks:
+        if embedder is not None and task.centroid and len(task.centroid) != embedder.dims:
+            raise UsageError(
+                f"the task {task.name} was found with an embedder of {len(task.centroid)} numbers, "
+                f"but {embedder.name} has {embedder.dims}. The tasks are kept. Choose the embedder "
+                "they were found with, or find the tasks anew."
+            )
