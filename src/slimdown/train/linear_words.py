@@ -75,3 +75,8 @@ class _View:
         weights = (1 + np.log(raw.data[known])) * self._rarity[columns[known]]
         shape = (raw.shape[0], len(self._rarity))
         return normalize(sparse.csr_matrix((weights, columns[known], before[raw.indptr]), shape))
+
+
+def encodable(text: str) -> str:
+    """Return a text with lone surrogates, which no tokenizer takes, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
