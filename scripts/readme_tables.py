@@ -44,11 +44,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "store": (
         ("log", "set", ""),
         ("calls", "n_calls", ",.0f"),
-        ("imported/s", "calls_per_second", ",.0f"),
-        ("bytes a call", "store_bytes_per_call", ",.0f"),
-        ("plain JSONL", "jsonl_bytes_per_call", ",.0f"),
+        ("imported/s", "imported_per_s", ",.0f"),
+        ("bytes a call: JSONL", "plain_bytes_per_call", ",.0f"),
         ("gzip", "gzip_bytes_per_call", ",.0f"),
-        ("of plain", "of_jsonl", ".0%"),
+        ("sealed store", "store_bytes_per_call", ",.0f"),
+        ("of JSONL", "store_share_of_plain", ".0%"),
     ),
 }
 
