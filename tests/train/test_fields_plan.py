@@ -13,9 +13,8 @@ from slimdown.train.fields.plan import (
     OTHER,
     Field,
     Plan,
-    expressible_share,
-    make_plan,
 )
+from slimdown.train.fields.planning import expressible_share, make_plan
 from slimdown.types import Example, OutputKind
 
 
@@ -126,6 +125,13 @@ def test_a_reply_in_words_is_known_and_not_expressible() -> None:
     pairs: list[tuple[str, Any]] = [("stop", [{"name": "stop", "arguments": {}}]), ("hi", "Hi!")]
     _, targets = make_plan(examples(pairs * 3), "tool")
     assert [t.expressible for t in targets[:2]] == [True, False]
+
+
+def test_a_key_seen_once_is_no_field() -> None:
+    pairs: list[tuple[str, Any]] = [(f"call {n}", {"kind": "call", n: 1}) for n in NAMES]
+    plan, targets = make_plan(examples(pairs), "json")
+    assert [f.path for f in plan.fields] == [("kind",)]
+    assert not any(t.expressible for t in targets)
 
 
 def test_a_plan_survives_json() -> None:

@@ -29,6 +29,7 @@ _WORDS = (
     "nineteen", "twenty",
 )
 # fmt: on
+_STARTS = re.compile("|".join([r"[-\d$€£#]", *(m[:3] for m in _MONTHS), *_WORDS]), re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?P<sign>-?)[$€£#]? ?(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?P<part>\.\d+)?"
     r"(?: ?(?:%|[$€£]|usd|eur|gbp|dollars?|euros?|pounds?))?",
@@ -164,7 +165,7 @@ def places(text: str, units: Sequence[Unit], value: Any) -> dict[str, list[Span]
     for span in _spelled(text, units, value):
         _note(found, _COPIES, text, units, span, value)
     if not isinstance(value, str) or (value and value[0].isdigit()):
-        for span in _parsable(units):
+        for span in _parsable(text, units):
             _note(found, _PARSES, text, units, span, value)
     return {reader: _apart(spans) for reader, spans in found.items()}
 
@@ -217,8 +218,10 @@ def _ends(words: Sequence[str], start: int, target: str, value: str) -> Iterator
                 yield begin, end + 1
 
 
-def _parsable(units: Sequence[Unit]) -> Iterator[Span]:
-    for start in range(len(units)):
+def _parsable(text: str, units: Sequence[Unit]) -> Iterator[Span]:
+    for start, unit in enumerate(units):
+        if not _STARTS.match(text, unit.start):
+            continue
         # Longest first, so that "$1,500.00" is read whole and not as 1, 500 or 0.
         for end in range(min(len(units), start + _LONGEST_PARSED), start, -1):
             yield start, end

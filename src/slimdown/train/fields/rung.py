@@ -68,7 +68,7 @@ def _missing(source: str) -> list[str]:
 
 
 def _inexpressible(dataset: Dataset) -> str | None:
-    from slimdown.train.fields.plan import expressible_share
+    from slimdown.train.fields.planning import expressible_share
 
     share = expressible_share(dataset.train, dataset.kind)
     if share >= MIN_EXPRESSIBLE:

@@ -15,7 +15,8 @@ from slimdown.train.fields.batches import Lesson
 from slimdown.train.fields.fit import CHECKPOINT, Schedule, fit
 from slimdown.train.fields.kept import keep_specialist
 from slimdown.train.fields.net import Net
-from slimdown.train.fields.plan import Plan, make_plan
+from slimdown.train.fields.plan import Plan
+from slimdown.train.fields.planning import make_plan
 from slimdown.types import Dataset, DevPrediction, Trained
 
 _SMALL = 1_000
