@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from slimdown.signature import matches
+from slimdown.signature import matches_messages, messages_of
 from slimdown.types import Call, Slot, Task, Template
 
 _SAMPLE = 50
@@ -52,16 +52,18 @@ def _likeness(task: Task, calls: Sequence[Call], before: Task) -> float:
 
 
 def _prompt_likeness(task: Task, calls: Sequence[Call], before: Task) -> float:
-    if _narrows(before.template, task.template):
+    new, old = task.template, before.template
+    if (new.tools_id, new.contract_id) != (old.tools_id, old.contract_id):
+        return 0.0
+    if _narrows(old, new):
         return 1.0
-    sample = calls[:: max(1, len(calls) // _SAMPLE)]
-    return sum(matches(before.template, call.request) for call in sample) / len(sample)
+    sample = calls[:: -(-len(calls) // _SAMPLE)]
+    return sum(matches_messages(old, messages_of(c.request)) for c in sample) / len(sample)
 
 
 def _narrows(narrow: Template, wide: Template) -> bool:
     """Tell whether a template says all that ``wide`` does; a fit on more data widens templates."""
-    same = narrow.tools_id == wide.tools_id and narrow.contract_id == wide.contract_id
-    if not same or not wide.slots or len(narrow.slots) < len(wide.slots):
+    if not wide.slots or len(narrow.slots) < len(wide.slots):
         return False
     return all(_slot_narrows(n, w) for n, w in zip(narrow.slots, wide.slots, strict=False))
 
