@@ -4,6 +4,7 @@ from slimdown.cluster.templates import Signature, find_signatures
 from slimdown.testing import sample_call
 from slimdown.types import Call
 
+WISHES = ["book", "cancel", "move", "refund", "upgrade", "rebook", "change"]
 POLICY = "You are the agent of an airline and you follow this policy to the letter."
 
 
@@ -29,9 +30,7 @@ def test_few_shot_messages_are_part_of_the_template() -> None:
 def test_a_conversation_ends_the_template_at_its_first_turn() -> None:
     calls = [
         call(("system", POLICY), ("user", f"{word} please"), *([("assistant", word)] * (i % 3)))
-        for i, word in enumerate(
-            ["book", "cancel", "move", "refund", "upgrade", "rebook", "change"] * 4
-        )
+        for i, word in enumerate(WISHES * 4)
     ]
 
     (found,) = signatures(calls)
