@@ -57,6 +57,7 @@ UNKNOWN = ("clinc150/calls_human", "snips_slots/calls_human")
 GENERIC = {"role": "system", "content": "You are a helpful assistant."}
 SAMPLE, FEWER, TINY = 1_500, 8_000, 30
 AS_IT_IS, HARD = "as it is", "generic system prompt"
+BARE = "generic system prompt, no tools or contract"
 
 
 def main() -> None:
@@ -75,6 +76,7 @@ def measured(calls: list[Call], *, baseline_too: bool) -> Iterator[dict[str, Any
     hardened = [generic(call) for call in calls]
     yield from ours(AS_IT_IS, "hashing", calls, hashing)
     yield from ours(HARD, "hashing", hardened, hashing)
+    yield next(ours(BARE, "hashing", [plain(call) for call in hardened], hashing))
     for name, file in NOISE.items():
         yield no_task_here(name, file, calls, hashing)
     yield agent_by_action(hashing)

@@ -71,6 +71,13 @@ def test_objects_with_linked_keys_have_one_outline() -> None:
 
 
 def test_outlines_tell_labels_short_and_long_text_and_tools_apart() -> None:
-    answers = [*LABELS, *texts("word " * 200), tool("find"), Answer("json", {})]
+    answers = [*LABELS, *texts("word " * 200), tool("find"), Answer("json", [])]
 
-    assert set(outlines(answers)) == {"label", "short text", "long text", "tool find", "json"}
+    assert set(outlines(answers)) == {"label", "short text", "long text", "tool find", "json list"}
+
+
+def test_an_empty_object_is_of_the_family_around_it() -> None:
+    found = outlines([Answer("json", o) for o in ({"date": 1}, {}, {"date": 2, "time": 3})])
+
+    assert len(set(found)) == 1
+    assert outlines([Answer("json", {})]) == ["json "]

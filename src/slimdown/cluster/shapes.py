@@ -46,6 +46,9 @@ def outlines(answers: Sequence[Answer]) -> list[str]:
     """
     counts = Counter(a.value for a in answers if a.kind == "text")
     family = _key_families([a.value for a in answers if isinstance(a.value, dict)])
+    # An empty object is an extraction that found nothing, not an operation of its own.
+    common = Counter(family.values()).most_common(1)
+    family[""] = common[0][0] if common else ""
     return [_outline(answer, counts, family) for answer in answers]
 
 
@@ -53,8 +56,8 @@ def _outline(answer: Answer, counts: Counter[str], family: dict[str, str]) -> st
     if answer.kind == "tool":
         return f"tool {answer.value[0]['name']}"
     if answer.kind == "json":
-        key = next(iter(answer.value), None) if isinstance(answer.value, dict) else None
-        return "json" if key is None else f"json {family[key]}"
+        is_object = isinstance(answer.value, dict)
+        return f"json {family[next(iter(answer.value), '')]}" if is_object else "json list"
     if is_short(answer.value) and counts[answer.value] >= _LABEL_COUNT:
         return "label"
     return "short text" if len(answer.value) <= _SHORT_TEXT else "long text"
