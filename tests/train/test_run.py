@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from slimdown.artefact import Artefact
@@ -127,6 +128,15 @@ def test_an_interrupt_ends_the_child_and_leaves_no_manifest(tmp_path: Path) -> N
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
     assert artefact.manifest() is None
+
+
+def test_calibration_never_reaches_the_training_process(tmp_path: Path) -> None:
+    whole = msgspec.structs.replace(DATASET, calibration=DATASET.dev)
+    rung, artefact = "training_fakes:CountingRung", _artefact(tmp_path)
+    manifest = train(
+        rung, whole, artefact, key=KEY, progress=lambda _share, _note: None, dataset_id="d1"
+    )
+    assert manifest.facts == {"sizes": [2, 2, 0]}
 
 
 def test_an_unknown_rung_starts_no_process(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def train(
         rung=rung,
         path=str(artefact.path),
         key=key,
-        dataset=dataset,
+        # What decides about a specialist never reaches the process that makes it.
+        dataset=msgspec.structs.replace(dataset, calibration=(), dropped=()),
         dataset_id=dataset_id,
         specialist_id=wanted,
     )
