@@ -9,7 +9,15 @@ from datetime import UTC, datetime
 import msgspec
 
 from slimdown import __version__
-from slimdown.ledger import Coverage, Saving, SpecialistUse, saving_of, total_saving
+from slimdown.ledger import (
+    Coverage,
+    Saving,
+    SpecialistUse,
+    load_prices,
+    price_notes,
+    saving_of,
+    total_saving,
+)
 from slimdown.report.model import Count, Report, SavingFigures, TaskReport
 from slimdown.settings import Settings
 from slimdown.types import Dropped, Task
@@ -109,14 +117,17 @@ def _saving(found: Survey, outcome: TaskOutcome, settings: Settings) -> Saving |
             usd_per_cpu_hour=settings.usd_per_cpu_hour,
         ),
         calls_per_day=_pace(facts),
-        assumptions=_priced(facts),
+        assumptions=_priced(facts, settings),
     )
 
 
-def _priced(facts: CallFacts) -> tuple[str, ...]:
+def _priced(facts: CallFacts, settings: Settings) -> tuple[str, ...]:
+    """Return what the upstream's cost rests on: prices with their dates, and guessed tokens."""
+    notes = price_notes(load_prices(settings.prices), facts.models)
     if not facts.n_estimated:
-        return ()
+        return notes
     return (
+        *notes,
         f"Tokens of {facts.n_estimated:,} calls are estimated at four characters each: "
         "the log does not tell them.",
     )
@@ -133,7 +144,7 @@ def _pace(facts: CallFacts) -> float | None:
 
 def _notes(found: Survey, outcomes: Sequence[TaskOutcome]) -> list[str]:
     notes = []
-    if any(not outcome.is_dated for outcome in outcomes):
+    if any(not o.is_dated and o.n_calibration for o in outcomes):
         notes.append(
             "Some calls carry no time, so their splits are by hash: such a certificate holds for "
             "traffic like the whole log's and says nothing about drift."
