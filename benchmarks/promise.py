@@ -3,6 +3,7 @@
 A trial draws 600 dev and 700 calibration answers at a floor of 5 %; delta is 5 %. "forced" gives
 the test a dev that never disagrees, so that each trial is tested: the worst case for the promise.
 
+
     python benchmarks/promise.py [TRIALS]
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +19,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "certify"))
 
 from populations import RATES, RISK, draw, true_disagreement
 
+from record import write_result
 from slimdown.certify import certify
 from slimdown.types import CurvePoint, Graded
 
 N_DEV, N_CALIBRATION = 600, 700
 
 
-def row(name: str, trials: int, *, forced: bool) -> str:
+def row(name: str, trials: int, *, forced: bool) -> dict[str, Any]:
     chance = np.random.default_rng(7)
     broken, coverages = 0, []
     for _ in range(trials):
@@ -36,15 +39,21 @@ def row(name: str, trials: int, *, forced: bool) -> str:
         coverages.append(verdict.coverage if isinstance(verdict, CurvePoint) else 0.0)
     limits = np.linspace(0, 1, 401)[:-1]
     within = [1 - t for t in limits if true_disagreement(name, float(t)) <= RISK]
-    figures = f"broken {broken / trials:6.2%}  coverage {np.mean(coverages):.3f}"
-    return f"{name:22} forced={forced!s:5}  {figures}  oracle {max(within, default=0.0):.3f}"
+    return {
+        "population": name,
+        "forced": forced,
+        "trials": trials,
+        "broken": broken / trials,
+        "coverage": round(float(np.mean(coverages)), 3),
+        "oracle_coverage": round(max(within, default=0.0), 3),
+    }
 
 
 def main() -> None:
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    for forced in (False, True):
-        for name in RATES:
-            print(row(name, trials, forced=forced), flush=True)
+    rows = [row(name, trials, forced=False) for name in RATES]
+    rows += [row("just above the floor", trials, forced=True)]
+    print(write_result("promise", rows).read_text("utf-8"))
 
 
 if __name__ == "__main__":
