@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from slimdown.evaluate.confidence import (
@@ -82,6 +82,7 @@ def test_a_signal_unknown_to_the_model_is_ignored() -> None:
 
 
 @given(any_number, any_number, any_number)
+@example(0.0, 5e307, -5e307)
 def test_any_signal_gives_a_score_between_zero_and_one(a: float, b: float, c: float) -> None:
     for model in (AgreementModel(), _FITTED):
         assert 0 < model.score(_prediction(a, helpful=b, constant=c)) <= 1

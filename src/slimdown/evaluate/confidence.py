@@ -23,6 +23,7 @@ FEWEST_DISAGREEMENTS = 30
 _INVERSE_PENALTY = 0.1
 _LOWEST = 1e-12
 _WIDEST = 6.0
+_LARGEST = 1e12
 
 Floats = npt.NDArray[np.float64]
 
@@ -68,7 +69,7 @@ def fit_agreement_model(pairs: Sequence[tuple[Prediction, bool]]) -> AgreementMo
     count = np.maximum(present.sum(axis=0), 1)
     means = kept.sum(axis=0) / count
     spread = np.sqrt((np.where(present, raw - means, 0.0) ** 2).sum(axis=0) / count)
-    scales = np.where(spread > 0, spread, 1.0)
+    scales = np.where(spread > _LOWEST, spread, 1.0)
     columns = _columns(found, names, means.tolist(), scales.tolist())
     weights, offset = _logistic(columns, np.array([agreed for _, agreed in answered]))
     return AgreementModel(
@@ -90,7 +91,9 @@ def _logistic(columns: Floats, agreed: npt.NDArray[np.bool_]) -> tuple[list[floa
 def _raw(predictions: Sequence[Prediction], names: Sequence[str]) -> Floats:
     rows = [{"confidence": p.confidence, **p.signals} for p in predictions]
     values = [[row.get(name, math.nan) for name in names] for row in rows]
-    return np.array(values, np.float64).reshape(len(rows), len(names))
+    raw = np.array(values, np.float64).reshape(len(rows), len(names))
+    # Infinite counts as missing; the bound keeps sums and squares of the rest finite.
+    return np.where(np.isfinite(raw), np.clip(raw, -_LARGEST, _LARGEST), math.nan)
 
 
 def _columns(
