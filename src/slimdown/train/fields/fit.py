@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, islice
+from itertools import accumulate, chain, count, islice
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from slimdown.train.fields.plan import IGNORED, Plan
 CHECKPOINT = "checkpoint"
 """Name of the artefact's file that an unfinished training leaves, and a finished one removes."""
 
-_PROTOTYPES = 1024
+_PRIMED_PIECES = 24_000
 _SHARPNESS = 12.0
 _CLIPPED = 5.0
 _FIRST, _LAST = 0.05, 0.02
@@ -96,7 +96,8 @@ def prime_heads(net: Net, lessons: Sequence[Lesson], plan: Plan, schedule: Sched
     torch.manual_seed(schedule.seed)
     if net.heads is None:
         return
-    sample = lessons[:_PROTOTYPES]
+    n_pieces = accumulate(len(lesson.pieces.ids) for lesson in lessons)
+    sample = lessons[: 1 + sum(n < _PRIMED_PIECES for n in n_pieces)]
     net.eval()
     pooled, options = [], []
     with torch.no_grad():
