@@ -45,28 +45,39 @@ class Pace:
 
 
 class Threads:
-    """Tries all of torch's threads, then one, then keeps the faster for the rest of the process."""
+    """Tries one of torch's threads, then all, then keeps the faster for the rest of the process."""
 
     def __init__(self) -> None:
-        """Begin with as many threads as torch has."""
-        self._tries = [torch.get_num_threads(), 1] if torch.get_num_threads() > 1 else []
-        self._seconds: dict[int, list[float]] = {n: [] for n in self._tries}
+        """Begin with one thread, the choice that is never far wrong."""
+        self._all = torch.get_num_threads()
+        self._seconds: dict[int, list[float]] = {1: [], self._all: []}
+        torch.set_num_threads(1)
 
     @contextmanager
     def tried(self) -> Iterator[None]:
         """Run a step on the number of threads whose turn it is."""
-        if not self._tries:
-            yield
-            return
-        n_threads = self._tries[0]
-        torch.set_num_threads(n_threads)
+        n_threads = torch.get_num_threads()
         started = time.perf_counter()
         yield
-        self._seconds[n_threads].append(time.perf_counter() - started)
-        if len(self._seconds[n_threads]) == _SETTLING + _TRIED:
-            self._tries.pop(0)
-        if not self._tries:
-            torch.set_num_threads(min(self._seconds, key=self._typical))
+        if self._all > 1:
+            self._seconds[n_threads].append(time.perf_counter() - started)
+            self._turn(n_threads)
+
+    def _turn(self, n_threads: int) -> None:
+        done = len(self._seconds[n_threads]) >= _SETTLING + _TRIED
+        if n_threads == 1 and done:
+            torch.set_num_threads(self._all)
+        elif n_threads > 1 and (done or self._hopeless()):
+            self._all = 1 if self._slower() else self._all
+            torch.set_num_threads(self._all)
+            self._all = 1  # settled: nothing more is tried
+
+    def _hopeless(self) -> bool:
+        seconds = self._seconds[self._all]
+        return len(seconds) > 1 and min(seconds) > 1.5 * self._typical(1)
+
+    def _slower(self) -> bool:
+        return self._hopeless() or self._typical(self._all) >= self._typical(1)
 
     def _typical(self, n_threads: int) -> float:
         # The first steps on a number of threads start them, and prepare the products.
