@@ -72,7 +72,7 @@ def train_specialist(
         "n_lessons": len(lessons),
         "n_fields": len(plan.fields),
         **dropped,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
     }
     dev = tuple(DevPrediction(e.id, answer) for e, answer in zip(dataset.dev, answers, strict=True))
