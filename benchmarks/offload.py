@@ -29,7 +29,7 @@ from slimdown.certify import certify, naive_threshold
 from slimdown.resolve import resolve
 from slimdown.seal import Sealer
 from slimdown.types import Dataset, Graded, Refusal
-from slimdown.workspace.ladder import Contender, Ladder, contend, graded
+from slimdown.workspace.contender import Contender, Ladder, contend, graded
 
 FLOORS = (0.10, 0.05, 0.02)
 RESPLITS = 120

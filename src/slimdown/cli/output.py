@@ -6,6 +6,7 @@ Text that came out of a log is hostile: control characters never reach the termi
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from slimdown import seams
+
+PLAIN_EVERY_S = 5.0
+"""Seconds between two lines of progress where output is no terminal."""
 
 PLAIN_WIDTH = 120
 """Columns where output is no terminal: wide enough that tables keep their words."""
@@ -88,12 +92,12 @@ def progress_bar(title: str) -> Iterator[seams.Progress]:
 
 
 def _plain_progress(title: str) -> Callable[[float, str], None]:
-    last = ""
+    told_at = -PLAIN_EVERY_S
 
-    def report(_share: float, note: str) -> None:
-        nonlocal last
-        if note and note != last:
-            last = note
-            sys.stderr.write(f"{title}: {clean(note)}\n")
+    def report(share: float, note: str) -> None:
+        nonlocal told_at
+        if note and time.monotonic() - told_at >= PLAIN_EVERY_S:
+            told_at = time.monotonic()
+            sys.stderr.write(f"{title} {share:4.0%}: {clean(note)}\n")
 
     return report

@@ -85,6 +85,12 @@ def _equal_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
             yield positions[start : start + size]
 
 
+def allowed_threads() -> int:
+    """Return ``OMP_NUM_THREADS`` if that is set, else how many cores this process may run on."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdigit() and int(told) else len(os.sched_getaffinity(0))
+
+
 def _session(graph: bytes, threads: int | None) -> Any:
     try:
         import onnxruntime
@@ -94,7 +100,7 @@ def _session(graph: bytes, threads: int | None) -> Any:
             "Run `pip install onnxruntime`."
         ) from error
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = threads or allowed_threads()
     options.inter_op_num_threads = 1
     # Idle threads that spin would take the cores from the gateway that shares this machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -9,6 +9,7 @@ what a rung does, nor where the calls are kept.
 from __future__ import annotations
 
 import collections
+import os
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from slimdown.seams import Progress, Specialist
 from slimdown.train.job import Job, Report
 from slimdown.types import Dataset, DevPrediction, Manifest
 
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _LAST_WORDS = 5
 _LINE_CHARS = 200
 _GRACE_S = 5.0
@@ -40,12 +42,14 @@ def train(
     key: bytes,
     progress: Progress,
     dataset_id: str,
+    threads: int | None = None,
 ) -> Manifest:
     """Train ``rung`` on a dataset into ``artefact``, or go on where an earlier run was stopped.
 
-    ``key`` is the key of the artefact's sealer. Returns the manifest, at once if the folder is
-    already whole. Raises `TrainingFailed` if the child fails or dies or if the folder belongs to
-    other inputs, `ArtefactIncomplete` if a whole folder was altered.
+    ``key`` is the key of the artefact's sealer; ``threads`` limits the child's, None for no limit.
+    Returns the manifest, at once if the folder is already whole. Raises `TrainingFailed` if the
+    child fails or dies or if the folder belongs to other inputs, `ArtefactIncomplete` if a whole
+    folder was altered.
     """
     resolve("rungs", rung)
     wanted = specialist_id(rung, dataset.task_id, dataset_id)
@@ -60,7 +64,7 @@ def train(
         dataset_id=dataset_id,
         specialist_id=wanted,
     )
-    _run(job, progress)
+    _run(job, progress, threads)
     return artefact.verify()
 
 
@@ -91,8 +95,8 @@ def _already_trained(artefact: Artefact, wanted: str) -> Manifest:
     return manifest
 
 
-def _run(job: Job, progress: Progress) -> None:
-    with _child() as child:
+def _run(job: Job, progress: Progress, threads: int | None) -> None:
+    with _child(threads) as child:
         last_words = _drain(child.stderr)
         failure = _converse(child, job, progress)
         code = child.wait()
@@ -105,13 +109,15 @@ def _run(job: Job, progress: Progress) -> None:
 
 
 @contextmanager
-def _child() -> Iterator[subprocess.Popen[bytes]]:
+def _child(threads: int | None) -> Iterator[subprocess.Popen[bytes]]:
     """Start the child, and leave no child behind, whatever interrupts us."""
     child = subprocess.Popen(
         [sys.executable, "-m", "slimdown.train.job"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Numerical libraries read their number of threads once, when they are loaded.
+        env=os.environ | dict.fromkeys(_THREAD_VARIABLES, str(threads)) if threads else None,
     )
     try:
         yield child

@@ -19,6 +19,7 @@ from slimdown.seams import Progress
 from slimdown.settings import Settings
 from slimdown.store import CallRow, Store
 from slimdown.types import Call
+from slimdown.workspace.bench import Bench
 from slimdown.workspace.importing import (
     ImportReport,
     RejectedLine,
@@ -26,7 +27,7 @@ from slimdown.workspace.importing import (
     import_logs,
     read_rejects,
 )
-from slimdown.workspace.pipeline import LATEST, REPORT, Bench, run_pipeline
+from slimdown.workspace.pipeline import LATEST, REPORT, run_pipeline
 
 __all__ = ["ImportReport", "RejectedLine", "Workspace", "temporary_workspace"]
 

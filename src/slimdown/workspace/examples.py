@@ -7,9 +7,11 @@ from typing import Any
 
 from slimdown.answer import answer_of
 from slimdown.canonical import canonical_json
-from slimdown.curate import Kept
+from slimdown.curate import Kept, split
 from slimdown.signature import specialist_input
-from slimdown.types import Answer, Call, Example, OutputKind, Task
+from slimdown.store import Store
+from slimdown.types import Answer, Call, Dataset, Example, OutputKind, Task
+from slimdown.workspace.survey import Survey
 
 
 def examples_of(task: Task, calls: Iterable[Call], kept: Mapping[str, Kept]) -> Iterator[Example]:
@@ -27,6 +29,13 @@ def examples_of(task: Task, calls: Iterable[Call], kept: Mapping[str, Kept]) -> 
             started_at=facts.started_at or "",
             label=call.label,
         )
+
+
+def dataset_of(store: Store, found: Survey, task: Task) -> Dataset:
+    """Return a task's dataset: the examples of its kept calls, split by time and session."""
+    facts = {k.call_id: k for k in found.kept if found.members.get(k.call_id) == task.id}
+    examples = list(examples_of(task, store.calls(ids=facts), facts))
+    return split(examples, task_id=task.id, kind=task.kind)
 
 
 def output_of(kind: OutputKind, answer: Answer) -> Any:

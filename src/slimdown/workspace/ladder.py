@@ -7,64 +7,36 @@ tested once at full delta, so after a failed test no other rung is tested on it.
 
 from __future__ import annotations
 
-import os
 import statistics
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from slimdown.artefact import Artefact
 from slimdown.canonical import content_id
 from slimdown.certify import Decision, certify, curve, expected_coverage
-from slimdown.evaluate.agreement import agreement_for
-from slimdown.evaluate.confidence import AgreementModel, fit_agreement_model
+from slimdown.errors import TrainingFailed
 from slimdown.report.model import RungReport
 from slimdown.resolve import resolve
-from slimdown.seal import Sealer
-from slimdown.seams import Agreement, Progress, Specialist
-from slimdown.train.run import dev_predictions, load_specialist, specialist_id, train
+from slimdown.seams import Progress
 from slimdown.types import (
     Certificate,
     CurvePoint,
     Dataset,
-    DevPrediction,
     Graded,
-    Manifest,
-    Prediction,
     Refusal,
     Task,
 )
+from slimdown.workspace.contender import Contender, Ladder, Timing, contend, graded
 from slimdown.workspace.evidence import drawn
 
 ENOUGH_COVERAGE = 0.9
 """A rung that promises this much on dev ends the climb: a dearer one could add little."""
 
-_TIMED_CALLS = 50
+TRAINING_FAILED = "training_failed"
+"""The code of a refusal that a further run may lift."""
 
-
-class Ladder(msgspec.Struct, frozen=True, kw_only=True):
-    """What a climb needs beside the dataset."""
-
-    rungs: tuple[str, ...]
-    risk: float
-    delta: float
-    folder: Path
-    sealer: Sealer
-
-
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a specialist takes: CPU seconds of single answers, and of its training.
-
-    Training's is the wall time on every core: an upper bound.
-    """
-
-    cpu_seconds: tuple[float, ...]
-    training_cpu_seconds: float
-    latency_ms: float
+_MOST_GAIN = 3
 
 
 class Climb(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,26 +56,10 @@ class _Case(msgspec.Struct, frozen=True):
     ladder: Ladder
 
 
-class Contender(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained rung, judged by dev alone: calibration's labels are not read yet.
-
-    ``predictions`` are for calibration's inputs, in order; ``promise`` is the coverage to expect.
-    """
-
-    manifest: Manifest
-    specialist: Specialist
-    model: AgreementModel
-    dev: tuple[Graded, ...]
-    predictions: tuple[Prediction, ...]
-    n_bytes: int
-    promise: float
-    timing: Timing | None
-
-
 def climb(
     task: Task, models: Sequence[str], dataset: Dataset, ladder: Ladder, progress: Progress
 ) -> Climb:
-    """Try the ladder's rungs on a task's dataset; raises `TrainingFailed` where one fails.
+    """Try the ladder's rungs on a task's dataset; a training that fails is a refusal.
 
     ``models`` are the upstream models whose answers the dataset holds.
     """
@@ -111,74 +67,63 @@ def climb(
     reports: dict[str, RungReport] = {}
     contenders: list[Contender] = []
     for place, name in enumerate(ladder.rungs):
-        why_not = resolve("rungs", name)().objection(dataset)
-        if why_not:
-            reports[name] = RungReport(rung=name, objection=why_not)
-            continue
         told = _part(progress, place, len(ladder.rungs), name)
-        contender = contend(name, task.id, dataset, ladder, told)
-        contenders.append(contender)
-        if contender.promise >= ENOUGH_COVERAGE:
+        found = _try(case, name, contenders, told)
+        if isinstance(found, RungReport):
+            reports[name] = found
+            continue
+        contenders.append(found)
+        if found.promise >= ENOUGH_COVERAGE:
             break
-    # The most promising first; among equals the cheaper, which stands first in the ladder.
-    contenders.sort(key=lambda c: -round(c.promise, 2))
-    reports |= _tested(case, contenders)
+    reports |= _tested(case, _ranked(contenders, ladder))
     served_by = next((name for name, report in reports.items() if report.certificate), None)
     ordered = tuple(reports[name] for name in ladder.rungs if name in reports)
     timings = {c.manifest.rung: c.timing for c in contenders if c.timing}
     return Climb(rungs=ordered, served_by=served_by, timings=timings)
 
 
-def contend(
-    name: str, task_id: str, dataset: Dataset, ladder: Ladder, progress: Progress
-) -> Contender:
-    """Train one rung, or find it trained, and judge it by dev; calibration's labels stay unread."""
-    # Training sees train and dev alone, so a newer calibration split needs no new training.
-    seen = msgspec.structs.replace(dataset, calibration=(), dropped=())
-    dataset_id = content_id(seen)
-    artefact = Artefact(ladder.folder / specialist_id(name, task_id, dataset_id), ladder.sealer)
-    manifest = train(
-        name, seen, artefact, key=ladder.sealer.key, progress=progress, dataset_id=dataset_id
-    )
-    specialist = load_specialist(artefact)
-    pairs = _judged(dataset, dev_predictions(artefact))
-    model = fit_agreement_model(pairs)
-    dev = tuple(Graded(model.score(prediction), agreed) for prediction, agreed in pairs)
-    predictions = tuple(specialist.answer([e.input for e in dataset.calibration]))
-    scores = [model.score(prediction) for prediction in predictions]
-    return Contender(
-        manifest=manifest,
-        specialist=specialist,
-        model=model,
-        dev=dev,
-        predictions=predictions,
-        n_bytes=artefact.n_bytes,
-        timing=_timed(specialist, dataset, manifest),
-        promise=expected_coverage(dev, scores, risk=ladder.risk, delta=ladder.delta),
+def _try(
+    case: _Case, name: str, before: Sequence[Contender], progress: Progress
+) -> Contender | RungReport:
+    """Train one rung, or say why it is not worth it or could not be."""
+    why_not = resolve("rungs", name)().objection(case.dataset) or _hopeless(case, before)
+    if why_not:
+        return RungReport(rung=name, objection=why_not)
+    try:
+        return contend(name, case.task.id, case.dataset, case.ladder, progress)
+    except TrainingFailed as error:
+        return RungReport(rung=name, refusal=Refusal(code=TRAINING_FAILED, reason=str(error)))
+
+
+def _hopeless(case: _Case, before: Sequence[Contender]) -> str | None:
+    """Return why a dearer rung is not tried: where a closed set defeats a cheaper one so far that
+    nothing could be certified even at a third of its disagreement."""
+    if case.dataset.kind != "label" or not before:
+        return None
+    cheaper, risk = before[0], min(_MOST_GAIN * case.ladder.risk, 0.5)
+    if expected_coverage(cheaper.dev, cheaper.scores, risk=risk, delta=case.ladder.delta) > 0:
+        return None
+    return (
+        f"the rung {cheaper.manifest.rung} disagrees so often that even a third of it would earn "
+        "no certificate, so no dearer rung is trained."
     )
 
 
-def graded(dataset: Dataset, contender: Contender) -> list[Graded]:
-    """Score and grade a contender's answers to calibration: this reads the labels."""
-    agree, score = agreement_for(dataset.kind), contender.model.score
-    return [
-        Graded(score(prediction), _agreed(agree, prediction, example.output))
-        for prediction, example in zip(contender.predictions, dataset.calibration, strict=True)
-    ]
+def _ranked(contenders: Sequence[Contender], ladder: Ladder) -> list[Contender]:
+    """Order contenders by what they promise on the dev examples that all of them answered.
 
+    Among equals the one that agrees more often stands first, then the cheaper.
+    """
+    shared = set.intersection(*(set(c.dev_ids) for c in contenders)) if contenders else set()
 
-def _judged(dataset: Dataset, dev: Sequence[DevPrediction]) -> list[tuple[Prediction, bool]]:
-    agree = agreement_for(dataset.kind)
-    theirs = {example.id: example.output for example in (*dataset.train, *dataset.dev)}
-    return [
-        (p.prediction, _agreed(agree, p.prediction, theirs[p.example_id]))
-        for p in dev
-        if p.example_id in theirs
-    ]
+    def promise(contender: Contender) -> tuple[float, float]:
+        pairs = zip(contender.dev_ids, contender.dev, strict=True)
+        dev = [answer for example_id, answer in pairs if example_id in shared]
+        coverage = expected_coverage(dev, contender.scores, risk=ladder.risk, delta=ladder.delta)
+        agreement = statistics.fmean(answer.agreed for answer in dev) if dev else 0.0
+        return -round(coverage, 1), -round(agreement, 2)
 
-
-def _agreed(agree: Agreement, prediction: Prediction, theirs: Any) -> bool:
-    return prediction.output is not None and agree(prediction.output, theirs)
+    return sorted(contenders, key=promise)
 
 
 def _tested(case: _Case, contenders: Sequence[Contender]) -> dict[str, RungReport]:
@@ -246,23 +191,6 @@ def _certificate(case: _Case, contender: Contender, point: CurvePoint) -> Certif
             "calibration": content_id([example.id for example in case.dataset.calibration]),
         },
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _timed(specialist: Specialist, dataset: Dataset, manifest: Manifest) -> Timing | None:
-    """Time single answers to some calibration inputs; their labels are not looked at."""
-    wall, cpu = [], []
-    for example in dataset.calibration[:_TIMED_CALLS]:
-        wall_began, cpu_began = time.perf_counter(), time.process_time()
-        specialist.answer([example.input])
-        wall.append((time.perf_counter() - wall_began) * 1000)
-        cpu.append(time.process_time() - cpu_began)
-    if not wall:
-        return None
-    return Timing(
-        cpu_seconds=tuple(cpu),
-        training_cpu_seconds=manifest.train_seconds * (os.cpu_count() or 1),
-        latency_ms=round(statistics.median(wall), 3),
     )
 
 
