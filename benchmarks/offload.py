@@ -3,9 +3,9 @@
     python benchmarks/offload.py [SET ...]
 
 Each set is trained once per rung on its training calls. The rest is the pool: a finite population
-of calls. Over RESPLITS splits of the pool into calibration and unseen halves each floor is
+of calls. Over RESPLITS splits of the pool into calibration and an unseen rest each floor is
 certified anew, and a floor is broken where the served disagreement over the whole pool exceeds it.
-Beside it stand a naive threshold (the most lenient whose disagreement on the calibration half is
+Beside it stand a naive threshold (the most lenient whose disagreement on calibration is
 within the floor) and, for single labels, tracer-llm. With SETs only those rows are made anew.
 """
 
@@ -35,6 +35,7 @@ FLOORS = (0.10, 0.05, 0.02)
 RESPLITS = 120
 DELTA = 0.05
 RUNGS = ("linear", "fields")
+TRACER = "tracer-llm 0.3.3"
 
 
 def main(names: Sequence[str]) -> None:
@@ -43,10 +44,18 @@ def main(names: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for log_set in wanted:
             rows += measured(log_set, Path(folder))
-            order = [s.key for s in SETS]
-            rows.sort(key=lambda row: (order.index(row["key"]), row["rung"]))
-            write_result("offload", rows, {"resplits": RESPLITS, "delta": DELTA})
+            keep(rows)
+        for log_set in wanted:
+            if log_set.tracer:
+                rows.append(tracer_row(log_set, log_set.splits()[0], Path(folder)))
+                keep(rows)
     show(rows)
+
+
+def keep(rows: list[dict[str, Any]]) -> None:
+    order, rungs = [s.key for s in SETS], [*RUNGS, TRACER]
+    rows.sort(key=lambda row: (order.index(row["key"]), rungs.index(row["rung"])))
+    write_result("offload", rows, {"resplits": RESPLITS, "delta": DELTA})
 
 
 def kept_rows() -> list[dict[str, Any]]:
@@ -65,9 +74,6 @@ def measured(log_set: LogSet, folder: Path) -> list[dict[str, Any]]:
         else:
             few = splits if rung == "linear" else splits[:1]
             rows.append(rung_row(log_set, rung, few, folder))
-        print(json.dumps(rows[-1]), flush=True)
-    if log_set.tracer:
-        rows.append(tracer_row(log_set, splits[0], folder))
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -93,7 +99,8 @@ def rung_row(log_set: LogSet, rung: str, splits: Sequence[Split], folder: Path) 
         agreements.append(statistics.fmean(g.agreed for g in pool))
         extras.append(split.extras(contender.predictions))
         n = max(1, RESPLITS // len(splits))
-        trials += [t for seed in range(n) for t in trial(contender, pool, seed)]
+        share = split.calibration_share
+        trials += [t for seed in range(n) for t in trial(contender, pool, seed, share)]
     times = [c.timing.latency_ms for c in contenders if c.timing]
     return (
         base_row(log_set, rung, splits[0])
@@ -111,13 +118,14 @@ def rung_row(log_set: LogSet, rung: str, splits: Sequence[Split], folder: Path) 
 
 def tracer_row(log_set: LogSet, split: Split, folder: Path) -> dict[str, Any]:
     """Fit tracer-llm on the first split's training calls and the calibration half of its pool."""
-    row = base_row(log_set, "tracer-llm 0.3.3", split)
+    row = base_row(log_set, TRACER, split)
     python = FOLDER / ".tracer" / "bin" / "python"
     if not python.exists():
         return row | {"left": "not installed: run `scripts/setup bench`"}
     pool = list(split.dataset.calibration)
     Random(0).shuffle(pool)
-    calibration, unseen = pool[: len(pool) // 2], pool[len(pool) // 2 :]
+    cut = round(split.calibration_share * len(pool))
+    calibration, unseen = pool[:cut], pool[cut:]
     seen = [*split.dataset.train, *split.dataset.dev, *calibration]
     encoder = resolve("embedders", "minilm")()
     np.save(folder / "train.npy", encoder.embed([e.input for e in seen]))
@@ -146,11 +154,14 @@ def trained(rung: str, dataset: Dataset, folder: Path) -> tuple[Contender, list[
     return contender, graded(dataset, contender)
 
 
-def trial(contender: Contender, pool: Sequence[Graded], seed: int) -> list[dict[str, Any]]:
-    """Split the pool in two, certify each floor on one half, and look at the whole."""
+def trial(
+    contender: Contender, pool: Sequence[Graded], seed: int, share: float
+) -> list[dict[str, Any]]:
+    """Split the pool in two, certify each floor on one part, and look at the whole."""
     order = list(pool)
     Random(seed).shuffle(order)
-    calibration, unseen = order[: len(order) // 2], order[len(order) // 2 :]
+    cut = round(share * len(order))
+    calibration, unseen = order[:cut], order[cut:]
     found = []
     for floor in FLOORS:
         decision = certify(contender.dev, calibration, risk=floor, delta=DELTA)

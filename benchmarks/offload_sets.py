@@ -8,31 +8,39 @@ of the prompt, found by the same template mining that a user's log goes through.
 import gzip
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from record import data_folder
 from slimdown.answer import answer_of
 from slimdown.capture import read_logs
 from slimdown.cluster import find_tasks
+from slimdown.curate.splits import SHARES
 from slimdown.evaluate.agreement import agreement_for
 from slimdown.signature import specialist_input
 from slimdown.types import Call, Dataset, Example, OutputKind, Prediction
 from slimdown.workspace.examples import output_of
 
-POOL_SHARE = 0.4
-"""Of a set without a test split, this much is the pool."""
+UNSEEN_SHARE = 0.15
+"""Of a set without a test split, this much stays unseen; the tool's own split has the rest."""
 
-N_SPLITS = 12
-"""How often such a set is split and the quick rung trained anew."""
+POOL_SHARE = UNSEEN_SHARE + (1 - UNSEEN_SHARE) * SHARES[2]
+"""What is not trained on: the unseen part, and calibration as the tool cuts it."""
+
+N_SPLITS = 4
+"""How often such a set is split and the quick rung trained anew, unless it says otherwise."""
+
+MOST_DEV = 1_000
+"""Dev examples of a set with a test split: of many calls a tenth is evidence enough."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """A dataset whose calibration split is the whole pool; ``out_of_scope`` is in no dataset."""
+    """A dataset whose calibration split is the whole pool; each resplit takes its share of it."""
 
     dataset: Dataset
     in_scope: Callable[[Example], bool] | None = None
+    calibration_share: float = 0.5
 
     def extras(self, predictions: Sequence[Prediction]) -> dict[str, float]:
         """Return agreement inside the scope, where the set has calls outside it."""
@@ -58,6 +66,7 @@ class LogSet:
     group: Callable[[Call], str] = field(default=lambda call: call.id)
     human: bool = False
     tracer: bool = False
+    n_splits: int = N_SPLITS
 
     @property
     def key(self) -> str:
@@ -73,11 +82,13 @@ class LogSet:
             train = [e for c, e in pairs if not self.test(c)]
             pool = [e for c, e in pairs if self.test(c)]
             return [self._split(kind, self._some(train), pool)]
-        return [self._shuffled(kind, [e for _, e in pairs], seed) for seed in range(N_SPLITS)]
+        return [self._shuffled(kind, [e for _, e in pairs], seed) for seed in range(self.n_splits)]
 
     def _examples(self) -> tuple[OutputKind, list[tuple[Call, Example]]]:
         calls = [c for c in read_logs([data_folder() / f for f in self.files]) if answer_of(c)]
         tasks = find_tasks(calls, embedder=None).tasks
+        if not tasks:  # each prompt is another: as a whole these are free text
+            return "text", [(c, self._example("text", c, last_message(c))) for c in calls]
         task = max(tasks, key=lambda t: t.n_calls)
         input_of = self.input_of or (lambda call: specialist_input(task, call.request))
         return task.kind, [(c, self._example(task.kind, c, input_of(c))) for c in calls]
@@ -116,10 +127,12 @@ class LogSet:
         held = set(groups[: round(len(groups) * POOL_SHARE)])
         train = [e for e in examples if e.group not in held]
         Random(seed).shuffle(train)
-        return self._split(kind, train, [e for e in examples if e.group in held])
+        pool = [e for e in examples if e.group in held]
+        share = 1 - UNSEEN_SHARE / POOL_SHARE
+        return replace(self._split(kind, train, pool), calibration_share=share)
 
     def _split(self, kind: OutputKind, train: list[Example], pool: list[Example]) -> Split:
-        cut = round(len(train) * 0.8)
+        cut = len(train) - min(round(len(train) * 0.2), MOST_DEV)
         dataset = Dataset(
             task_id=self.name,
             kind=kind,
@@ -174,7 +187,7 @@ SETS: tuple[LogSet, ...] = (
     LogSet("restaurant8k", "human labels", ("restaurant8k_slots/calls_human.jsonl.gz",),
            test=is_test, input_of=last_message),
     LogSet("banking77", "GPT-4", (f"{BANKING}/calls_gpt4_test.jsonl.gz",
-                                  f"{BANKING}/calls_gpt4_dev.jsonl.gz"), tracer=True),
+                                  f"{BANKING}/calls_gpt4_dev.jsonl.gz"), tracer=True, n_splits=12),
     LogSet("banking77", "GPT-4, other examples", (f"{BANKING}/calls_gpt4_nonrep_test.jsonl.gz",)),
     LogSet("banking77", "GPT-3.5", (f"{BANKING}/calls_gpt35_rep_test.jsonl.gz",)),
     LogSet("extractgpt_ae110k", "GPT-4",

@@ -85,12 +85,14 @@ def test_a_rejected_line_is_named_kept_and_stops_nothing(
     assert "line 4" in slimdown("rejects")[1]
 
 
-def test_hostile_text_cannot_reach_the_terminal(slimdown: Slimdown, tmp_path: Path) -> None:
+def test_hostile_text_cannot_reach_the_terminal(
+    slimdown: Slimdown, slimdown_json: Callable[..., Any], tmp_path: Path
+) -> None:
     call = sample_call("\x1b]0;owned\x07\x1b[2J [red]hello[/red]")
     (tmp_path / "log.jsonl").write_bytes(msgspec.json.encode(call) + b"\n")
 
     slimdown("import", tmp_path / "log.jsonl")
-    _, out, _ = slimdown("show", call.id)
+    _, out, _ = slimdown("show", slimdown_json("calls")["calls"][0]["id"])
 
     assert "\x1b" not in out
     assert "[red]hello[/red]" in out
@@ -120,8 +122,8 @@ def test_reading_where_nothing_is_fails_clearly(slimdown: Slimdown, verb: str) -
         (["import", "nowhere.jsonl", "--format", "word"], "does not exist"),
         (["frobnicate"], "frobnicate"),
         (["run", "--risk", "2"], "between 0 and 1"),
-        (["run", "--risk", "some"], "some"),
-        (["calls", "--limit", "0"], "0"),
+        (["run", "--risk", "some"], "--risk"),
+        (["calls", "--limit", "0"], "--limit"),
     ],
 )
 def test_misuse_leaves_with_2_and_says_why(

@@ -28,8 +28,11 @@ LATEST = "latest"
 def run_pipeline(bench: Bench, progress: Progress) -> Report:
     """Survey the stored calls, certify or refuse a specialist per task, and report.
 
-    A training that fails refuses its task's rung, and is tried again by the next run.
+    A training that fails refuses its task's rung, and is tried again by the next run. Raises
+    `UnknownName` for a rung or embedder that is not known, before any work.
     """
+    for name in bench.settings.rungs:
+        resolve("rungs", name)
     embedder = choose_embedder(bench.settings.encoder)
     key = _survey_key(bench, embedder)
     known = bench.store.result(SURVEY, key)
