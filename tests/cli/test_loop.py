@@ -30,7 +30,7 @@ def test_the_loop_certifies_some_tasks_and_refuses_others(
     assert "linear" in served.values()
     assert None in served.values()
     assert code == 0
-    assert "stays with the LLM" in out
+    assert "What stays with the LLM, and why" in out
     assert "<html" in (tmp_path / "report.html").read_text()
     assert "certified" in slimdown("tasks")[1]
 

@@ -24,30 +24,33 @@ def print_report(report: Report) -> None:
 
 def print_tasks(report: Report) -> None:
     """Print a row per task, the largest first."""
-    columns = ["task", "kind", "calls", "share", "cost", "verdict", "rung", "served", "differ <="]
+    columns = ["task", "kind", "calls", "of calls", "of tokens", "of cost", "verdict", "rung"]
+    columns += ["served", "differ <="]
     rows = [_row(task, report) for task in report.tasks]
     if report.n_left:
-        rows.append(["(no task)", "", f"{report.n_left:,}", _share(report.n_left, report)])
-    print_table(columns, rows, right={"calls", "share", "cost", "served", "differ <="})
+        rows.append(["(no task)", "", f"{report.n_left:,}", _share(report.n_left / report.n_calls)])
+    print_table(columns, rows, right={*columns} - {"task", "kind", "verdict", "rung"})
 
 
 def print_reasons(report: Report) -> None:
     """Say for each task without a certificate why it stays with the LLM."""
-    for task in report.tasks:
-        if task.verdict != "certified":
-            say(f"{task.task.name} stays with the LLM: {reason(task)}")
+    staying = [task for task in report.tasks if task.verdict != "certified"]
+    if staying:
+        say("What stays with the LLM, and why:")
+    for task in staying:
+        say(f"  {task.task.name}")
+        for reason in reasons(task):
+            say(f"    {reason}")
 
 
-def reason(task: TaskReport) -> str:
-    """Return why a task has no certificate, rung by rung."""
+def reasons(task: TaskReport) -> list[str]:
+    """Return why a task has no certificate, a sentence or two per rung."""
     if task.set_aside:
-        return task.set_aside
-    told = []
-    for rung in task.rungs:
-        why = rung.refusal.reason if rung.refusal else rung.objection
-        if why and why not in told:
-            told.append(f"{rung.rung}: {why}")
-    return " ".join(told) or "no rung of the ladder was tried."
+        return [task.set_aside]
+    told = [
+        (rung.rung, rung.refusal.reason if rung.refusal else rung.objection) for rung in task.rungs
+    ]
+    return [f"{name}: {why}" for name, why in told if why] or ["no rung of the ladder was tried."]
 
 
 def headline(report: Report) -> str:
@@ -78,8 +81,9 @@ def _row(task: TaskReport, report: Report) -> list[str]:
         task.task.name,
         task.task.kind,
         f"{task.n_calls:,}",
-        _share(task.n_calls, report),
-        "-" if task.cost_usd is None else _usd(task.cost_usd),
+        _share(report.share_of_calls(task)),
+        _share(report.share_of_tokens(task)),
+        _share(report.share_of_cost(task)),
         task.verdict,
         certificate.rung if certificate else "-",
         f"{certificate.coverage:.0%}" if certificate else "-",
@@ -87,8 +91,8 @@ def _row(task: TaskReport, report: Report) -> list[str]:
     ]
 
 
-def _share(n_calls: int, report: Report) -> str:
-    return f"{n_calls / report.n_calls:.1%}" if report.n_calls else "-"
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 def _usd(amount: float) -> str:

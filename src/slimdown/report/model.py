@@ -121,6 +121,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
 
     task: Task
     n_calls: int
+    n_tokens: int = 0
     cost_usd: float | None = None
     set_aside: str = ""
     n_train: int = 0
@@ -165,10 +166,11 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole report on one workspace.
 
-    ``n_calls`` are all stored calls; ``rejected`` counts what the import could not read, and
-    ``set_aside`` what curation left out of all tasks. ``risk`` and ``delta`` are the dial's. Times
-    are ISO 8601 in UTC. ``cost_usd`` is what the log's calls cost upstream, None where no price
-    is known; ``n_unpriced`` calls are not in it.
+    ``n_calls`` are all stored calls and ``n_tokens`` their tokens, told or estimated;
+    ``rejected`` counts what the import could not read, and ``set_aside`` what curation left out of
+    all tasks. ``risk`` and ``delta`` are the dial's. Times are ISO 8601 in UTC. ``cost_usd`` is
+    what the log's calls cost upstream, None where no price is known; ``n_unpriced`` calls are not
+    in it.
     """
 
     schema: Literal["slimdown.report/1"] = "slimdown.report/1"
@@ -178,6 +180,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     risk: float
     delta: float
     n_calls: int
+    n_tokens: int = 0
     n_sessions: int = 0
     first_call_at: str | None = None
     last_call_at: str | None = None
@@ -206,3 +209,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if not self.cost_usd:
             return None
         return sum((t.cost_usd or 0.0) * t.coverage for t in self.tasks) / self.cost_usd
+
+    def share_of_calls(self, task: TaskReport) -> float | None:
+        """Share of all stored calls that are the task's; None for an empty workspace."""
+        return task.n_calls / self.n_calls if self.n_calls else None
+
+    def share_of_tokens(self, task: TaskReport) -> float | None:
+        """Share of all tokens that are the task's; None where none are known."""
+        return task.n_tokens / self.n_tokens if self.n_tokens else None
+
+    def share_of_cost(self, task: TaskReport) -> float | None:
+        """Share of the known upstream cost that is the task's; None where none is known."""
+        if not self.cost_usd or task.cost_usd is None:
+            return None
+        return task.cost_usd / self.cost_usd

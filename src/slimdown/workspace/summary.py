@@ -57,6 +57,7 @@ def summarise(found: Survey, outcomes: Sequence[TaskOutcome], settings: Settings
         risk=settings.risk,
         delta=settings.delta,
         n_calls=total.n_calls,
+        n_tokens=total.n_tokens,
         n_sessions=found.n_sessions,
         first_call_at=total.first_at or None,
         last_call_at=total.last_at or None,
@@ -78,6 +79,7 @@ def _task_report(found: Survey, outcome: TaskOutcome, saving: Saving | None) -> 
     return TaskReport(
         task=msgspec.structs.replace(outcome.task, n_calls=facts.n_calls),
         n_calls=facts.n_calls,
+        n_tokens=facts.n_tokens,
         cost_usd=facts.cost_usd if facts.n_calls > facts.n_unpriced else None,
         set_aside=_why_aside(facts.n_calls, aside),
         n_train=outcome.n_train,
