@@ -12,7 +12,7 @@ Slimdown = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "help-desk.jsonl"
-    write_demo_log(path, n_calls=2_600)
+    write_demo_log(path, n_calls=1_500)
     return path
 
 
