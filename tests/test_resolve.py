@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,10 @@ from slimdown.resolve import known_names, resolve
 
 def test_a_module_and_attribute_are_found() -> None:
     assert resolve("rungs", "math:sqrt") is math.sqrt
+
+
+def test_what_stands_behind_an_at_sign_is_its_argument() -> None:
+    assert resolve("rungs", "pathlib:Path@some/folder")() == Path("some/folder")
 
 
 def test_short_names_are_listed() -> None:

@@ -1,7 +1,8 @@
 """From a name to an implementation: short name, "module:attribute", or entry point.
 
 Short names stand in one table per seam, as strings, so nothing heavy is imported until chosen.
-Other packages add names with an entry point in the group ``slimdown.<seam>``.
+Other packages add names with an entry point in the group ``slimdown.<seam>``. A name may carry one
+text argument behind an @: ``fields@ORG/ENCODER`` fine-tunes another encoder.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -30,8 +32,20 @@ NAMES: dict[str, dict[str, str]] = {
 def resolve(seam: str, name: str) -> Any:
     """Return the callable that ``name`` stands for among the implementations of ``seam``.
 
-    Raises `UnknownName`, with the nearest known names, if nothing answers to it.
+    What stands behind an @ is its first argument. Raises `UnknownName`, with the nearest known
+    names, if nothing answers to it.
     """
+    name, _, argument = name.partition("@")
+    made = _made(seam, name)
+    return partial(made, argument) if argument else made
+
+
+def known_names(seam: str) -> tuple[str, ...]:
+    """Return the short names and entry points of a seam, sorted."""
+    return tuple(sorted({*NAMES[seam], *(e.name for e in _entry_points(seam))}))
+
+
+def _made(seam: str, name: str) -> Any:
     target = NAMES[seam].get(name) or _entry_point(seam, name) or name
     module, _, attribute = target.partition(":")
     if not attribute:
@@ -40,11 +54,6 @@ def resolve(seam: str, name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UnknownName(f"{_unknown(seam, name)} (loading {target} failed: {error})") from error
-
-
-def known_names(seam: str) -> tuple[str, ...]:
-    """Return the short names and entry points of a seam, sorted."""
-    return tuple(sorted({*NAMES[seam], *(e.name for e in _entry_points(seam))}))
 
 
 def _entry_point(seam: str, name: str) -> str | None:
