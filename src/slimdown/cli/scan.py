@@ -44,4 +44,11 @@ def scan(
         say(f"{done.n_rejected:,} lines could not be read, the first of them:")
         for row in done.first_rejects[:3]:
             say(f"  {row.source}, line {row.line}: {row.reason}")
+    open_tasks = [t for t in report.tasks if t.verdict == "refused" and t.task.kind != "text"]
+    if open_tasks and "fields" not in settings.rungs:
+        n_calls = sum(task.n_calls for task in open_tasks)
+        say(
+            f"{len(open_tasks)} refused tasks ({n_calls / report.n_calls:.1%} of the calls) may "
+            "still suit the rung `fields`, which a scan does not train: `slimdown run` does."
+        )
     say("Nothing was kept. To go on: `slimdown import PATH...`, then `slimdown run`.")
