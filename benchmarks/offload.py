@@ -1,18 +1,19 @@
 """What can be offloaded, at which floor, and how often the promise breaks, on recorded calls.
 
-    python benchmarks/offload.py [SET ...]
+    python benchmarks/offload.py [--folder KEPT] [SET ...]
 
 Each set is trained once per rung on its training calls. The rest is the pool: a finite population
 of calls. Over RESPLITS splits of the pool into calibration and an unseen rest each floor is
 certified anew, and a floor is broken where the served disagreement over the whole pool exceeds it.
 Beside it stand a naive threshold (the most lenient whose disagreement on calibration is
-within the floor) and, for single labels, tracer-llm. With SETs only those rows are made anew.
+within the floor) and, for single labels, tracer-llm. With SETs only those rows are made
+anew; what is trained is kept in the folder, if one is named, and found there again.
 """
 
+import argparse
 import json
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,16 +39,17 @@ RUNGS = ("linear", "fields")
 TRACER = "tracer-llm 0.3.3"
 
 
-def main(names: Sequence[str]) -> None:
+def main(names: Sequence[str], kept: str | None) -> None:
     wanted = [s for s in SETS if not names or s.key in names or s.name in names]
     rows = [row for row in kept_rows() if row["key"] not in {s.key for s in wanted}]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = kept or scratch
         for log_set in wanted:
             rows += measured(log_set, Path(folder))
             keep(rows)
         for log_set in wanted:
             if log_set.tracer:
-                rows.append(tracer_row(log_set, log_set.splits()[0], Path(folder)))
+                rows.append(tracer_row(log_set, log_set.splits()[0], Path(scratch)))
                 keep(rows)
     show(rows)
 
@@ -232,4 +234,8 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder")
+    parser.add_argument("sets", nargs="*")
+    given = parser.parse_args()
+    main(given.sets, given.folder)

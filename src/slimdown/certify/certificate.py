@@ -111,9 +111,13 @@ def naive_threshold(dev: Sequence[Graded], risk: float) -> float | None:
 def _plan(dev: Sequence[Graded], scores: Floats, risk: float, delta: float) -> _Plan:
     limits = thresholds(scores)
     n = np.array([(scores >= limit).sum() for limit in limits], np.int64)
-    # Dev's best share stands for calibration's: models that saw other examples score alike in rank.
-    seen = tally(dev, _same_shares(dev, n / len(scores), limits))
-    rates, doubt = band_rates(seen, risk), doubt_of(seen)
+    # Dev's best share stands for calibration's where models that saw other examples score alike in
+    # rank only; dev's equal scores stand for it where the traffic has drifted. Whichever is worse
+    # is believed: too strict a start costs a few steps, too lenient a one costs the test.
+    ranked = tally(dev, _same_shares(dev, n / len(scores), limits))
+    scored = tally(dev, limits)
+    rates = np.maximum(band_rates(ranked, risk), band_rates(scored, risk))
+    doubt = max(doubt_of(ranked), doubt_of(scored))
     return _Plan(limits, n, rates, doubt, forecast(rates, n, risk=risk, delta=delta, doubt=doubt))
 
 
