@@ -23,7 +23,7 @@ from slimdown.train.linear_words import encodable
 from slimdown.types import Dataset, DevPrediction, Prediction, Trained
 
 _FEWEST_EXAMPLES = 20
-_LEAST_RECURRING = 0.5
+_LEAST_RECURRING = {"label": 0.5, "json": 0.8, "tool": 0.8}
 
 
 def installed_encoder() -> Embedder | None:
@@ -52,10 +52,11 @@ class LinearRung:
             return f"{len(examples)} examples to learn from; it takes {_FEWEST_EXAMPLES}."
         counts = Counter(canonical_json(e.output) for e in examples)
         recurring = sum(n for n in counts.values() if n > 1) / len(examples)
-        if recurring < _LEAST_RECURRING:
+        needed = _LEAST_RECURRING[dataset.kind]
+        if recurring < needed:
             return (
                 f"{recurring:.0%} of the answers occur more than once; a closed set needs "
-                f"{_LEAST_RECURRING:.0%}."
+                f"{needed:.0%}."
             )
         return None
 
