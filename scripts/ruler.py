@@ -92,7 +92,9 @@ def is_broad(node: ast.ExceptHandler) -> bool:
 def cycles(trees: dict[Path, ast.Module]) -> list[str]:
     names = {path: module_name(path) for path in trees}
     known = set(names.values())
-    graph = {names[path]: imported(tree) & known - {names[path]} for path, tree in trees.items()}
+    graph = {
+        names[path]: imported(tree, known) & known - {names[path]} for path, tree in trees.items()
+    }
     left = dict(graph)
     while True:
         free = {name for name, needs in left.items() if not needs & left.keys()}
@@ -107,13 +109,15 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(tree: ast.Module) -> set[str]:
+def imported(tree: ast.Module, known: set[str]) -> set[str]:
     found: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            # Importing a module from its package does not depend on the rest of the package.
+            found |= names & known or {node.module}
     return found
 
 

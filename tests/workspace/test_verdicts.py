@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -31,7 +32,7 @@ def quiet(_share: float, _note: str) -> None:
     pass
 
 
-def messages(n: int, **fields: object) -> Iterator[Call]:
+def messages(n: int, **fields: Any) -> Iterator[Call]:
     """Yield calls about three topics, each text another, one a minute."""
     for i in range(n):
         topic = list(TOPICS)[i % 3]
