@@ -29,6 +29,7 @@ from slimdown.train.job import Job, Report
 from slimdown.types import Dataset, DevPrediction, Manifest
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_NAMES = {known.value: known.name for known in signal.Signals}
 _LAST_WORDS = 5
 _LINE_CHARS = 200
 _GRACE_S = 5.0
@@ -189,7 +190,7 @@ def _cause(code: int, last_words: list[str]) -> str:
     if code >= 0:
         cause = f"its process ended with code {code}"
     else:
-        name = signal.Signals(-code).name
+        name = _NAMES.get(-code, f"signal {-code}")
         cause = f"its process was killed by {name}"
         if name == "SIGKILL":
             cause += " (as the system does when memory runs out)"

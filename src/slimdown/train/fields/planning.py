@@ -49,7 +49,10 @@ def make_plan(examples: Sequence[Example], kind: OutputKind) -> tuple[Plan, list
 
 def expressible_share(examples: Sequence[Example], kind: OutputKind) -> float:
     """Return the share of outputs that closed values and copies can say, 0..1."""
-    _, targets = make_plan(examples, kind)
+    plan, targets = make_plan(examples, kind)
+    # Empty answers alone have no leaf, so there is no field to learn.
+    if not plan.fields:
+        return 0.0
     return sum(t.expressible for t in targets) / max(1, len(targets))
 
 

@@ -94,7 +94,7 @@ def lessons_of(
         for p, t, fits, says in zip(pieces, targets, short, sayable, strict=True)
         if fits and says
     ]
-    if not lessons:
+    if not lessons or not plan.fields:
         raise TrainingFailed(
             "no training example fits the encoder's window and can be said in fields. The calls "
             "are kept. Choose another rung."
