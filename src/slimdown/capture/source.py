@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ _PIECE_BYTES = 1 << 18
 _ZSTD_SLICE_BYTES = 1 << 10  # a hostile kibibyte of zstd unpacks to at most some 32 MiB
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # RFC 8878, 3.1.2: pzstd begins with one
 _UTF16 = "UTF-16 text, not UTF-8. Convert it first: iconv -f UTF-16 -t UTF-8."
 _OTHER_KINDS = (
     (b"\xff\xfe", _UTF16),
@@ -83,9 +85,10 @@ class Source:
         """
         with self._raw:
             stream = _decompressed(self._raw)
-            _check_text(stream, self.path)
             for number in itertools.count(1):
                 try:
+                    if number == 1:
+                        _check_text(stream, self.path)
                     line = _line(stream, number)
                 except _BROKEN_STREAM as error:
                     yield Line(number, b"", 0, f"the compressed file breaks off here ({error})")
@@ -110,7 +113,7 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
     start = raw.peek(4)
     if start.startswith(_GZIP):
         return cast("io.BufferedReader", gzip.GzipFile(fileobj=raw))
-    if start.startswith(_ZSTD):
+    if start.startswith(_ZSTD) or _SKIPPABLE.match(start):
         return io.BufferedReader(_ZstdStream(raw), _PIECE_BYTES)
     return raw
 
@@ -123,6 +126,7 @@ class _ZstdStream(io.RawIOBase):
         self._raw = raw
         self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._inside = False
+        self._broken: zstandard.ZstdError | None = None
         self._ready = memoryview(b"")
 
     def readable(self) -> bool:
@@ -130,8 +134,13 @@ class _ZstdStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill ``buffer``; 0 at the end. Raises `EOFError` if the last frame is cut short."""
+        """Fill ``buffer``; 0 at the end.
+
+        Raises `EOFError` if the last frame is cut short, and `ZstdError` where one is broken.
+        """
         while not self._ready:
+            if self._broken is not None:
+                raise self._broken
             packed = self._raw.read(_ZSTD_SLICE_BYTES)
             if not packed:
                 if self._inside:
@@ -146,7 +155,11 @@ class _ZstdStream(io.RawIOBase):
     def _decompress(self, packed: bytes) -> bytes:
         pieces = []
         while packed:
-            pieces.append(self._frame.decompress(packed))
+            try:
+                pieces.append(self._frame.decompress(packed))
+            except zstandard.ZstdError as error:  # told once what came before it is handed on
+                self._broken = error
+                break
             self._inside = not self._frame.eof
             packed = b""
             if self._frame.eof:
@@ -157,10 +170,7 @@ class _ZstdStream(io.RawIOBase):
 
 def _check_text(stream: io.BufferedReader, path: Path) -> None:
     """Raise `ImportProblem` for a kind of file that can be named and holds no lines of JSON."""
-    try:
-        start = stream.peek(6)[:6]
-    except _BROKEN_STREAM:
-        return  # the first line will tell
+    start = stream.peek(6)[:6]
     kind = next((kind for mark, kind in _OTHER_KINDS if start.startswith(mark)), None)
     if kind is None and len(start) >= 4 and 0 in (start[0], start[1]):
         kind = _UTF16
