@@ -15,7 +15,7 @@ import apsw
 from slimdown.errors import KeyProblem, SealBroken, StoreError
 from slimdown.seal import Sealer, load_sealer
 from slimdown.store import schema
-from slimdown.store.faults import translated
+from slimdown.store.faults import moved, translated
 from slimdown.store.lock import WriterLock
 
 FILE = "slimdown.db"
@@ -45,6 +45,7 @@ class Database:
         try:
             with translated(self.path):
                 self.connection = _connect(self.path, write=write)
+                self._file = _identity(self.path)
                 self.sealer = self._prepare(environ)
         except BaseException:  # whatever the cause, the lock must not outlive the attempt
             self.close()
@@ -68,11 +69,21 @@ class Database:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._refuse_if_moved()
                 self.connection.execute("COMMIT")
             except BaseException:  # an interrupt too must leave no open transaction
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
+
+    def _refuse_if_moved(self) -> None:
+        """Raise `StoreUnwritable` if the path names our file no more: none would find the rest."""
+        try:
+            same = _identity(self.path) == self._file
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise moved(self.path)
 
     def _prepare(self, environ: Mapping[str, str]) -> Sealer:
         schema.refuse_unknown(self.connection, self.path)
@@ -108,6 +119,12 @@ class Database:
                 f"the key is not the one that {self.path} was made with. Nothing was changed. "
                 "Set SLIMDOWN_KEY, or put back the key file, that this workspace was made with."
             ) from error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what tells a file from any other, whatever either is called."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path, *, write: bool) -> apsw.Connection:

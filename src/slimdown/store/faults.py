@@ -49,6 +49,15 @@ def unwritable(path: Path, cause: str) -> StoreUnwritable:
     )
 
 
+def moved(path: Path) -> StoreUnwritable:
+    """Return the error for a file that was moved or deleted while it was open."""
+    return StoreUnwritable(
+        f"{path} was moved or deleted while it was open. Nothing more was written to it; if it was "
+        "moved, what was stored before is kept there. Put the folder back, then run this again: "
+        "calls that are already stored are skipped."
+    )
+
+
 def damaged(path: Path, cause: str) -> StoreError:
     """Return the error for a file that SQLite cannot read as a database of ours."""
     return StoreError(
