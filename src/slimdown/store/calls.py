@@ -82,7 +82,7 @@ class Calls:
         """Return the number of the newest record, 0 if there is none."""
         return int(self._connection.execute("SELECT max(number) FROM call").get or 0)
 
-    def page(self, after: tuple[str, int]) -> list[Row]:
+    def page(self, after: tuple[bytes, int]) -> list[Row]:
         """Return the next rows in order of time and number, after a row with these."""
         return self._connection.execute(_PAGE_QUERY, after).fetchall()
 
@@ -183,23 +183,33 @@ _COLUMNS = (
     "number, hash, started_at, model, latency_ms, n_messages, prompt_tokens, "
     "completion_tokens, status, history, rest, frame, tools, answer, sealed"
 )
-_SELECT = f"SELECT {_COLUMNS} FROM call"
+# A damaged file may hold other types, or bytes that are no text: as blobs all can be read.
+_READ = (
+    "number, ifnull(CAST(hash AS BLOB), x''), CAST(started_at AS BLOB), CAST(model AS BLOB), "
+    "latency_ms, n_messages, prompt_tokens, completion_tokens, CAST(status AS BLOB), history, "
+    "rest, frame, tools, answer, ifnull(CAST(sealed AS BLOB), x'')"
+)
+_SELECT = f"SELECT {_READ} FROM call"
 _ORDER = "ORDER BY started_at, number"
-_PAGE_QUERY = f"{_SELECT} WHERE (started_at, number) > (?, ?) {_ORDER} LIMIT {_PAGE}"
+_PAGE_QUERY = f"{_SELECT} WHERE (started_at, number) > (CAST(? AS TEXT), ?) {_ORDER} LIMIT {_PAGE}"
 _INSERT = f"INSERT INTO call ({_COLUMNS}) VALUES (NULL{', ?' * 14})"
 
 
 def _facts(row: Row, call_id: str) -> CallRow:
     return CallRow(
         id=call_id,
-        started_at=row[2] or None,
-        model=row[3],
+        started_at=_text(row[2]) or None,
+        model=_text(row[3]),
         latency_ms=row[4],
         n_messages=row[5],
         prompt_tokens=row[6],
         completion_tokens=row[7],
-        status=row[8],
+        status=_text(row[8]) or "",
     )
+
+
+def _text(stored: bytes | None) -> str | None:
+    return None if stored is None else stored.decode("utf-8", "replace")
 
 
 def _id_bytes(call_id: str) -> bytes:

@@ -148,7 +148,11 @@ class Parts:
 _FIND = "SELECT number FROM part WHERE hash = ?"
 _INSERT = "INSERT INTO part (hash, base, sealed) VALUES (?, ?, ?)"
 _FIND_STEP = "SELECT number FROM history WHERE before = ? AND part = ?"
-_GET = "SELECT hash, base, sealed FROM part WHERE number = ?"
+# As blobs, whatever type a damaged file gives them.
+_GET = """
+SELECT ifnull(CAST(hash AS BLOB), x''), base, ifnull(CAST(sealed AS BLOB), x'')
+FROM part WHERE number = ?
+"""
 # A list is always newer than the list before it; the condition ends a loop in a damaged file.
 _HISTORY = """
 WITH RECURSIVE chain (number, before, part) AS (

@@ -33,13 +33,13 @@ class Results:
     def get(self, stage: str, key: str) -> Any:
         """Return what was kept, or None."""
         digest = self._hashed(key.encode())
-        query = "SELECT sealed FROM result WHERE stage = ? AND hash = ?"
+        query = f"SELECT {_SEALED} FROM result WHERE stage = ? AND hash = ?"
         sealed: Any = self._connection.execute(query, (stage, digest)).get
         return None if sealed is None else self._open(stage, digest, sealed)[1]
 
     def all(self, stage: str) -> dict[str, Any]:
         """Return all results of a stage by key, in the order first kept."""
-        query = "SELECT hash, sealed FROM result WHERE stage = ? ORDER BY number"
+        query = f"SELECT {_HASH}, {_SEALED} FROM result WHERE stage = ? ORDER BY number"
         rows: list[Any] = self._connection.execute(query, (stage,)).fetchall()
         return dict(self._open(stage, digest, sealed) for digest, sealed in rows)
 
@@ -53,6 +53,8 @@ class Results:
         return key, value
 
 
+# As blobs, whatever type a damaged file gives them.
+_HASH, _SEALED = (f"ifnull(CAST({column} AS BLOB), x'')" for column in ("hash", "sealed"))
 _PUT = (
     "INSERT INTO result (stage, hash, sealed) VALUES (?, ?, ?) "
     "ON CONFLICT (stage, hash) DO UPDATE SET sealed = excluded.sealed"

@@ -189,7 +189,7 @@ class Store:
 
     def _pages(self) -> Iterator[list[Row]]:
         """Yield all rows, a page at a time, so that no read transaction stays open between."""
-        last = ("", -1)
+        last = (b"", -1)
         while True:
             with translated(self._database.path):
                 page = self._calls.page(last)
