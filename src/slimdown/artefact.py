@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from slimdown.errors import ArtefactIncomplete
@@ -44,8 +45,12 @@ class Artefact:
 
     def read_json(self, name: str) -> Any:
         """Return what `write_json` kept; raises `ArtefactIncomplete` or `SealBroken`."""
-        envelope = msgspec.json.decode(self._read(f"{name}.json"), type=dict[str, str])
-        sealed = base64.b64decode(envelope["sealed"])
+        filename = f"{name}.json"
+        try:
+            envelope = msgspec.json.decode(self._read(filename), type=dict[str, str])
+            sealed = base64.b64decode(envelope["sealed"], validate=True)
+        except (msgspec.DecodeError, KeyError, ValueError) as error:
+            raise ArtefactIncomplete(self._damaged(filename)) from error
         return msgspec.json.decode(self._sealer.open(sealed, self._about(name)))
 
     def write_tensors(self, name: str, tensors: Tensors) -> None:
@@ -58,7 +63,10 @@ class Artefact:
         path = self.path / f"{name}.safetensors"
         if not path.exists():
             raise ArtefactIncomplete(self._missing(path.name))
-        tensors: Tensors = load_file(path)
+        try:
+            tensors: Tensors = load_file(path)
+        except SafetensorError as error:
+            raise ArtefactIncomplete(self._damaged(path.name)) from error
         return tensors
 
     def has(self, name: str) -> bool:
@@ -77,11 +85,17 @@ class Artefact:
         return whole
 
     def manifest(self) -> Manifest | None:
-        """Return the manifest, or None while the folder is unfinished."""
+        """Return the manifest, or None while the folder is unfinished.
+
+        Raises `ArtefactIncomplete` if it is there and cannot be read.
+        """
         path = self.path / _MANIFEST
         if not path.exists():
             return None
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ArtefactIncomplete(self._damaged(_MANIFEST)) from error
 
     def verify(self) -> Manifest:
         """Return the manifest if each file matches it, else raise `ArtefactIncomplete`."""
@@ -123,6 +137,12 @@ class Artefact:
         return (
             f"{self.path} has no {filename}: its training did not finish. The calls are kept; "
             "`slimdown run` goes on from the last checkpoint."
+        )
+
+    def _damaged(self, filename: str) -> str:
+        return (
+            f"{self.path}: {filename} is damaged and cannot be read. The calls are kept; "
+            "delete this folder and run `slimdown run` to train it anew."
         )
 
     def _write(self, filename: str, data: bytes) -> None:

@@ -75,7 +75,7 @@ def load_sealer(environ: Mapping[str, str], *, create: bool = True) -> Sealer:
                 "holds sealed data. Nothing was changed. Put back the key it was made with."
             )
         _create(path)
-    return Sealer(_decode(path.read_text("ascii", "replace"), str(path)))
+    return Sealer(_decode(_read(path), str(path)))
 
 
 def key_file(environ: Mapping[str, str]) -> Path:
@@ -105,6 +105,16 @@ def _decode(text: str, source: str) -> bytes:
             "It is the base64 text of 32 random bytes."
         )
     return key
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("ascii", "replace")
+    except OSError as error:
+        raise KeyProblem(
+            f"the key file {path} cannot be read ({error.strerror}). Nothing was changed. "
+            "Check that it is a file of yours, or set SLIMDOWN_KEY or SLIMDOWN_KEY_FILE."
+        ) from error
 
 
 def _create(path: Path) -> None:
