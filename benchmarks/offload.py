@@ -2,12 +2,14 @@
 
     python benchmarks/offload.py [--folder KEPT] [SET ...]
 
-Each set is trained once per rung on its training calls. The rest is the pool: a finite population
-of calls. Over RESPLITS splits of the pool into calibration and an unseen rest each floor is
-certified anew, and a floor is broken where the served disagreement over the whole pool exceeds it.
-Beside it stand a naive threshold (the most lenient whose disagreement on calibration is
-within the floor) and, for single labels, tracer-llm. With SETs only those rows are made
-anew; what is trained is kept in the folder, if one is named, and found there again.
+Each set is trained once per rung on its training calls; the rest is the pool. Coverage is measured
+over RESPLITS splits of the pool into calibration and an unseen rest. Whether the promise holds is
+measured where the truth is known: as many draws of calibration, with replacement, from the pool as
+the population; a floor is broken where the disagreement of what would be served of the whole
+population exceeds it. (On the unseen rest alone a kept floor may seem broken by chance: the JSON
+has those figures as broken_unseen.) Beside it stand a naive threshold (the most lenient whose
+disagreement on calibration is within the floor) and, for single labels, tracer-llm. With SETs only
+those rows are made anew; what is trained is kept in the folder, if one is named, and found again.
 """
 
 import argparse
@@ -159,31 +161,44 @@ def trained(rung: str, dataset: Dataset, folder: Path) -> tuple[Contender, list[
 def trial(
     contender: Contender, pool: Sequence[Graded], seed: int, share: float
 ) -> list[dict[str, Any]]:
-    """Split the pool in two, certify each floor on one part, and look at the whole."""
+    """Certify each floor on a part of the pool, and on a draw from it as the population."""
+    random = Random(seed)
     order = list(pool)
-    Random(seed).shuffle(order)
+    random.shuffle(order)
     cut = round(share * len(order))
-    calibration, unseen = order[:cut], order[cut:]
+    drawn = random.choices(pool, k=cut)
     found = []
     for floor in FLOORS:
-        decision = certify(contender.dev, calibration, risk=floor, delta=DELTA)
-        limit = None if isinstance(decision, Refusal) else decision.threshold
-        found.append({"floor": floor, "method": "slimdown"} | outcome(limit, floor, pool, unseen))
-        limit = naive_threshold(calibration, floor)
-        found.append({"floor": floor, "method": "naive"} | outcome(limit, floor, pool, unseen))
+        for method, limit_of in (("slimdown", certified), ("naive", naive)):
+            limit = limit_of(contender, order[:cut], floor)
+            seen = outcome(limit, floor, order[cut:])
+            truth = outcome(limit_of(contender, drawn, floor), floor, pool)
+            found.append(
+                {
+                    "floor": floor,
+                    "method": method,
+                    "coverage": seen["coverage"],
+                    "broken_unseen": seen["broken"],
+                    "broken": truth["broken"],
+                }
+            )
     return found
 
 
-def outcome(
-    limit: float | None, floor: float, pool: Sequence[Graded], unseen: Sequence[Graded]
-) -> dict[str, Any]:
+def certified(contender: Contender, calibration: Sequence[Graded], floor: float) -> float | None:
+    decision = certify(contender.dev, calibration, risk=floor, delta=DELTA)
+    return None if isinstance(decision, Refusal) else decision.threshold
+
+
+def naive(_contender: Contender, calibration: Sequence[Graded], floor: float) -> float | None:
+    return naive_threshold(calibration, floor)
+
+
+def outcome(limit: float | None, floor: float, answers: Sequence[Graded]) -> dict[str, Any]:
     if limit is None:
-        return {"coverage": 0.0, "broken": False, "broken_unseen": False, "served": 0}
-    return {
-        "coverage": statistics.fmean(g.score >= limit for g in unseen),
-        "broken": disagreement(pool, limit) > floor,
-        "broken_unseen": disagreement(unseen, limit) > floor,
-    }
+        return {"coverage": 0.0, "broken": False}
+    coverage = statistics.fmean(g.score >= limit for g in answers)
+    return {"coverage": coverage, "broken": disagreement(answers, limit) > floor}
 
 
 def disagreement(answers: Sequence[Graded], limit: float) -> float:

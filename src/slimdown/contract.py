@@ -93,7 +93,10 @@ def breach(contract: Contract, answer: Answer) -> str | None:
 
 def schema_breach(schema: Any, value: Any) -> str | None:
     """Say where ``value`` first breaks a JSON Schema, or None: it holds, or there is no verdict."""
-    validator = _validator(canonical_json(schema))
+    try:
+        validator = _validator(canonical_json(schema))
+    except (RecursionError, UnicodeEncodeError):  # no JSON, or nested beyond all bounds
+        return None
     if validator is None:
         return None
     token = _left.set(MAX_EVALUATIONS)

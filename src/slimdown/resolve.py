@@ -52,7 +52,8 @@ def _made(seam: str, name: str) -> Any:
         raise UnknownName(_unknown(seam, name))
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        # A module name that is empty or begins with a dot raises one of the latter two.
         raise UnknownName(f"{_unknown(seam, name)} (loading {target} failed: {error})") from error
 
 

@@ -7,6 +7,7 @@ not settings: the key that seals the workspace comes from the environment or its
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +58,11 @@ def load_settings(
     for name, share in (("risk", settings.risk), ("delta", settings.delta)):
         if not 0 < share < 1:
             raise UsageError(f"{name} must lie between 0 and 1, not {share}; nothing was changed.")
+    usd = settings.usd_per_cpu_hour
+    if not (math.isfinite(usd) and usd >= 0):
+        raise UsageError(
+            f"usd_per_cpu_hour must be a price of 0 or more, not {usd}; nothing was changed."
+        )
     return settings
 
 
@@ -88,7 +94,7 @@ def _parsed(name: str, text: str) -> Any:
 def _json(name: str, text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise UsageError(f"SLIMDOWN_{name.upper()} is not JSON: {error}.") from error
 
 

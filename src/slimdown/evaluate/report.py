@@ -171,23 +171,25 @@ def _differing(kind: OutputKind, ours: Any, theirs: Any) -> set[str]:
 def _paths(kind: OutputKind, output: Any) -> set[str]:
     """Return the paths of an answer's leaves; a tool call adds its function's name."""
     if kind == "json":
-        return _leaves(output, "") or {"$"}
+        return {_collapsed(path) for path in _leaves(output, "")} or {"$"}
     if not isinstance(output, list):
         return {"$"}
     names = {str(call["name"]) for call in output}
-    return names.union(*(_leaves(call.get("arguments"), str(call["name"])) for call in output))
+    leaves = (_leaves(c.get("arguments"), str(c["name"]), nulls=True) for c in output)
+    return {_collapsed(path) for path in names.union(*leaves)}
 
 
-def _leaves(value: Any, path: str) -> set[str]:
-    if value is None:
-        return set()  # null counts as absent, as it does for agreement
+def _leaves(value: Any, path: str, *, nulls: bool = False) -> set[str]:
+    """Return the paths of leaves; null is one where agreement tells it from what is absent."""
+    if value is None and not nulls:
+        return set()
     if isinstance(value, dict):
         steps = [(inner, f"{path}.{name}" if path else name) for name, inner in value.items()]
     elif isinstance(value, list) and value:
         steps = [(inner, f"{path}[]") for inner in value]
     else:
         return {path or "$"}
-    return set().union(*(_leaves(inner, at) for inner, at in steps))
+    return set().union(*(_leaves(inner, at, nulls=nulls) for inner, at in steps))
 
 
 def _collapsed(path: str) -> str:

@@ -15,6 +15,8 @@ from slimdown.types import Call, JsonObject
 
 _CHARACTERS_PER_TOKEN = 4
 _PER_MILLION = 1e-6
+_MOST_TOKENS = 2**53
+"""No call has more: a count beyond it is a fault of the log, and no float holds it exactly."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +104,7 @@ def _detail(told: JsonObject, group: str, name: str) -> int:
 
 
 def _count(value: Any) -> int | None:
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
     return value if fits else None
 
 

@@ -34,11 +34,13 @@ _CODES = {
 
 
 def percent(share: float | None) -> str:
-    """Return a share as per cent, with a decimal below 10 %."""
+    """Return a share as per cent, with a decimal below 10 % and two digits that count below 1 %."""
     if share is None or not math.isfinite(share):
         return DASH
     value = share * 100
     text = f"{value:.0f}" if abs(value) >= 9.95 or value == round(value) else f"{value:.1f}"
+    if 0 < abs(value) < 0.95:
+        text = f"{value:.2g}"  # to one decimal, a strict floor would be told as none at all
     return _signed(text) + "%"
 
 
