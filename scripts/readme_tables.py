@@ -32,6 +32,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ("trains in", "train_seconds", ".0f"),
         ("p50 ms", "latency_ms", ".1f"),
         ("MB", "megabytes", ".1f"),
+        ("left to the LLM because", "left", ""),
     ),
     "discover": (
         ("traffic", "form", ""),
