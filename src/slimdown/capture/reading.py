@@ -176,7 +176,8 @@ class _Reader:
 
 
 def _reject(path: Path, record: Record, reason: str) -> Reject:
-    raw = record.raw or msgspec.json.encode(record.value)
+    # Only a part of a document has no line of its own; where a stream breaks off there is nothing.
+    raw = record.raw if record.fault or record.raw else msgspec.json.encode(record.value)
     return Reject(str(path), record.number, reason, raw[:KEPT_BYTES], max(record.n_bytes, len(raw)))
 
 

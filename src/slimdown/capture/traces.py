@@ -51,6 +51,8 @@ def is_litellm(record: JsonObject) -> bool:
 
 def litellm_drafts(record: JsonObject) -> Found:
     """Yield the call of a standard logging payload."""
+    if not record["messages"]:
+        raise Unusable("a payload without its messages: their logging was turned off")
     parameters = record.get("model_parameters")
     request: JsonObject = {"messages": messages_of(record["messages"])}
     if name(record.get("model")):
