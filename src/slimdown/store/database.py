@@ -32,24 +32,27 @@ class Database:
         self.path = folder / FILE
         self.write = write
         self._lock: WriterLock | None = None
-        with translated(self.path):
-            if write:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._lock = WriterLock(folder / LOCK_FILE)
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            elif not self.path.exists():
-                raise StoreError(
-                    f"there is no workspace in {folder}. "
-                    "Make one with `slimdown import`, or name the folder it is in."
-                )
         try:
             with translated(self.path):
+                self._claim(folder)
                 self.connection = _connect(self.path, write=write)
                 self._file = _identity(self.path)
                 self.sealer = self._prepare(environ)
         except BaseException:  # whatever the cause, the lock must not outlive the attempt
             self.close()
             raise
+
+    def _claim(self, folder: Path) -> None:
+        """Make the folder and the file, and lock them, if this is a writer."""
+        if self.write:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = WriterLock(folder / LOCK_FILE)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        elif not self.path.exists():
+            raise StoreError(
+                f"there is no workspace in {folder}. "
+                "Make one with `slimdown import`, or name the folder it is in."
+            )
 
     def close(self) -> None:
         """Close the file and let the next writer in."""

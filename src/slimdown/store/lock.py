@@ -21,6 +21,7 @@ class WriterLock:
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._sign()
         except BlockingIOError as error:
             holder = os.read(self._handle, 32).decode("ascii", "replace").strip()
             os.close(self._handle)
@@ -28,6 +29,11 @@ class WriterLock:
                 f"process {holder or 'unknown'} is writing to {path.parent}. Nothing was changed. "
                 "Wait for it to end, or stop it: what it stored is kept."
             ) from error
+        except OSError:  # no space, or no locks: the file must not stay locked by our open handle
+            os.close(self._handle)
+            raise
+
+    def _sign(self) -> None:
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, f"{os.getpid()}\n".encode("ascii"), 0)
 
