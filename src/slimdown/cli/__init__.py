@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from slimdown.errors import KeyProblem, SlimdownError, UsageError
 
+_KEPT = "What was finished is kept; the same command goes on from there."
 FAILED, USAGE, NOT_ALLOWED, INTERRUPTED = 1, 2, 4, 130
 
 
@@ -29,6 +30,8 @@ def execute(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         code = app(args=arguments, prog_name="slimdown", standalone_mode=False)
+        if code == INTERRUPTED:  # what Typer makes of an interrupt; the user is to be told of it
+            raise KeyboardInterrupt
     except TyperException as error:
         print_error(error.format_message(), as_json=as_json, hint="slimdown --help")
         return USAGE
@@ -36,8 +39,8 @@ def execute(arguments: list[str]) -> int:
         print_error(str(error), as_json=as_json)
         return exit_code(error)
     except (KeyboardInterrupt, Abort):
-        message = "interrupted. What was finished is kept; the same command goes on from there."
-        print_error(message, as_json=as_json)
+        kept = "Nothing was kept." if arguments[:1] == ["scan"] else _KEPT
+        print_error(f"interrupted. {kept}", as_json=as_json)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): that is how pipes end, and no failure.
