@@ -17,6 +17,7 @@ def slimdown(
     """Run one command in an empty folder; return exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SLIMDOWN_KEY_FILE", str(tmp_path / "keys" / "key"))
+    monkeypatch.setenv("SLIMDOWN_ENCODER", "hashing")
 
     def command(*arguments: object) -> tuple[int, str, str]:
         code = execute([str(argument) for argument in arguments])

@@ -21,8 +21,8 @@ def test_the_loop_certifies_some_tasks_and_refuses_others(
 ) -> None:
     slimdown("import", log)
 
-    first = slimdown_json("run", "--rungs", "linear", "--risk", "0.1")
-    again = slimdown_json("run", "--rungs", "linear", "--risk", "0.1")
+    first = slimdown_json("run", "--rungs", "linear", "--risk", "0.2")
+    again = slimdown_json("run", "--rungs", "linear", "--risk", "0.2")
     code, out, _ = slimdown("report", "--html", tmp_path / "report.html")
 
     assert first["tasks"] == again["tasks"]
@@ -38,7 +38,7 @@ def test_the_loop_certifies_some_tasks_and_refuses_others(
 def test_scan_keeps_nothing(slimdown: Slimdown, log: Path, tmp_path: Path) -> None:
     before = {path.name for path in tmp_path.iterdir()}
 
-    code, out, _ = slimdown("scan", log, "--risk", "0.1")
+    code, out, _ = slimdown("scan", log, "--risk", "0.2")
 
     assert code == 0
     assert "Expected saving" in out
@@ -49,7 +49,7 @@ def test_no_word_of_a_call_lies_open_in_the_workspace(slimdown: Slimdown, log: P
     with log.open("ab") as file:
         file.write(b"{torn line about a lost-umbrella-4711\n")
     slimdown("import", log)
-    slimdown("run", "--rungs", "linear", "--risk", "0.1")
+    slimdown("run", "--rungs", "linear", "--risk", "0.2")
 
     held = b"".join(p.read_bytes() for p in Path(".slimdown").rglob("*") if p.is_file())
 

@@ -1,6 +1,7 @@
 """What a run says of logs that are small, odd or bad: a clear verdict or a clear error."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,11 +22,8 @@ from slimdown.workspace import Workspace
 
 ENVIRON = {"SLIMDOWN_KEY": encode_key(bytes(32))}
 COPYING = "slimdown.testing:CopyingRung"
-TOPICS = {
-    "delivery": "where is my parcel",
-    "refund": "give my money back for",
-    "stock": "do you have",
-}
+TOPICS = {"delivery": "parcel", "refund": "money", "stock": "available"}
+WORDS = [a + b for a in ("sun", "rain", "wind", "snow", "fog") for b in ("day", "fall", "light")]
 
 
 def quiet(_share: float, _note: str) -> None:
@@ -33,15 +31,16 @@ def quiet(_share: float, _note: str) -> None:
 
 
 def messages(n: int, **fields: Any) -> Iterator[Call]:
-    """Yield calls about three topics, each text another, one a minute."""
+    """Yield calls about three topics, each text other words in another order, one a minute."""
     for i in range(n):
-        topic = list(TOPICS)[i % 3]
-        text = f"{TOPICS[topic]} {'abcdefghij'[i % 10]}{i} please, number {i * 7}"
+        topic, draw = list(TOPICS)[i % 3], random.Random(i)
+        words = [*draw.sample(WORDS, 5), TOPICS[topic], f"n{i}"]
+        draw.shuffle(words)
         known = {
             "started_at": f"2026-01-01T{i // 60:02}:{i % 60:02}:00.000Z",
             "session_id": f"s{i}",
         }
-        yield sample_call(text, topic, **(known | fields))
+        yield sample_call(" ".join(words), topic, **(known | fields))
 
 
 def settings(folder: Path, **given: object) -> Settings:
@@ -58,7 +57,7 @@ def report_on(calls: Iterable[Call], folder: Path, **given: object) -> Report:
 
 
 def test_a_learnable_log_of_one_task_is_certified(tmp_path: Path) -> None:
-    report = report_on(messages(400), tmp_path, rungs=("linear",), risk=0.1)
+    report = report_on(messages(180), tmp_path, rungs=("linear",), risk=0.1)
 
     assert [task.verdict for task in report.tasks] == ["certified"]
     assert report.tasks[0].certificate is not None
@@ -82,8 +81,8 @@ def test_too_few_calls_are_refused_with_the_number_missing(tmp_path: Path) -> No
 
 
 def test_answers_at_random_are_refused(tmp_path: Path) -> None:
-    calls = (msgspec.structs.replace(call, id=str(i)) for i, call in enumerate(messages(600)))
-    answers = [list(TOPICS)[int.from_bytes(bytes([i * 37 % 251])) % 3] for i in range(600)]
+    calls = (msgspec.structs.replace(call, id=str(i)) for i, call in enumerate(messages(240)))
+    answers = [list(TOPICS)[int.from_bytes(bytes([i * 37 % 251])) % 3] for i in range(240)]
     noisy = [
         sample_call(str(c.request["messages"][-1]["content"]), answer, started_at=c.started_at)
         for c, answer in zip(calls, answers, strict=True)
@@ -176,7 +175,7 @@ def test_a_workspace_without_calls_says_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not json at all\n", b"\xff\xfe{\x00}\x00", b"\x00" * 64, b"[" * 100_000]
+    "content", [b"not json at all\n", b"\xff\xfe{\x00}\x00", b"\x00" * 64, b"[" * 100_000]
 )
 def test_what_is_no_log_is_refused_and_nothing_stored(tmp_path: Path, content: bytes) -> None:
     log = tmp_path / "log.jsonl"
@@ -186,6 +185,17 @@ def test_what_is_no_log_is_refused_and_nothing_stored(tmp_path: Path, content: b
         with pytest.raises(ImportProblem, match=r"log\.jsonl"):
             workspace.import_logs([log], progress=quiet)
         assert workspace.n_calls == 0
+
+
+def test_an_empty_log_adds_nothing_and_is_told_as_a_reject(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"")
+
+    with Workspace.open(settings(tmp_path), ENVIRON) as workspace:
+        done = workspace.import_logs([log], progress=quiet)
+
+    assert (done.n_files, done.n_new, done.n_rejected) == (1, 0, 1)
+    assert "empty" in done.first_rejects[0].reason
 
 
 def test_a_second_writer_is_refused_by_name(tmp_path: Path) -> None:
