@@ -121,7 +121,7 @@ def _create(path: Path) -> None:
     try:
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, mode=0o700)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write_new(path, encode_key(os.urandom(KEY_BYTES)) + "\n")
     except OSError as error:
         if path.exists():
             return  # another process made it between our look and now: use that one
@@ -129,5 +129,21 @@ def _create(path: Path) -> None:
             f"the key file {path} cannot be made ({error.strerror}). Nothing was stored. "
             "Set SLIMDOWN_KEY, or SLIMDOWN_KEY_FILE to a place that can be written."
         ) from error
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(encode_key(os.urandom(KEY_BYTES)) + "\n")
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet, whole or not at all; it outlives a power cut."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -13,7 +13,7 @@ import pytest
 
 from slimdown.artefact import Artefact
 from slimdown.errors import KeyProblem, StoreError, StoreLocked, StoreUnwritable
-from slimdown.seal import Sealer, encode_key
+from slimdown.seal import Sealer, encode_key, load_sealer
 from slimdown.store import Added, Store
 from slimdown.testing import sample_call
 from slimdown.types import Call
@@ -39,6 +39,13 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a file system of one mebibyte needs root and the right to mount")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write a file until nothing more goes onto its disk."""
+    with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(4_096))
 
 
 def bulky(n_calls: int) -> Iterator[Call]:
@@ -75,17 +82,26 @@ def test_a_result_that_finds_no_space_leaves_the_last_one(disk: Path) -> None:
 
 
 def test_a_disk_full_from_the_start_makes_no_half_workspace(disk: Path) -> None:
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
-        while True:
-            file.write(bytes(4_096))
+    fill(disk / "ballast")
 
     with pytest.raises((StoreUnwritable, KeyProblem), match=r"Nothing was stored|none by half"):
         Store.open(disk / "workspace", KEY)
-    ballast.unlink()
+    (disk / "ballast").unlink()
 
     with Store.open(disk / "workspace", KEY) as store:
         assert store.add([sample_call()]) == Added(1, 0)
+
+
+def test_a_key_that_finds_no_space_is_not_left_half_written(disk: Path) -> None:
+    fill(disk / "ballast")
+    environ = {"SLIMDOWN_KEY_FILE": str(disk / "key")}
+
+    with pytest.raises(KeyProblem, match=r"cannot be made \(No space left.*Nothing was stored"):
+        load_sealer(environ)
+    assert not (disk / "key").exists()
+    (disk / "ballast").unlink()
+
+    assert load_sealer(environ).key == load_sealer(environ).key
 
 
 def test_a_file_of_a_specialist_that_finds_no_space_leaves_the_last_one(disk: Path) -> None:
