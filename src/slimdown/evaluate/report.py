@@ -171,7 +171,7 @@ def _differing(kind: OutputKind, ours: Any, theirs: Any) -> set[str]:
 def _paths(kind: OutputKind, output: Any) -> set[str]:
     """Return the paths of an answer's leaves; a tool call adds its function's name."""
     if kind == "json":
-        return {_collapsed(path) for path in _leaves(output, "")} or {"$"}
+        return {_collapsed(path) for path in _leaves(output, "")}
     if not isinstance(output, list):
         return {"$"}
     names = {str(call["name"]) for call in output}
@@ -180,16 +180,17 @@ def _paths(kind: OutputKind, output: Any) -> set[str]:
 
 
 def _leaves(value: Any, path: str, *, nulls: bool = False) -> set[str]:
-    """Return the paths of leaves; null is one where agreement tells it from what is absent."""
-    if value is None and not nulls:
-        return set()
+    """Return the paths of leaves; a null field is one where agreement tells it from an absent one,
+    and what holds no leaf is a leaf itself."""
     if isinstance(value, dict):
-        steps = [(inner, f"{path}.{name}" if path else name) for name, inner in value.items()]
-    elif isinstance(value, list) and value:
+        told = ((name, inner) for name, inner in value.items() if nulls or inner is not None)
+        steps = [(inner, f"{path}.{name}" if path else name) for name, inner in told]
+    elif isinstance(value, list):
         steps = [(inner, f"{path}[]") for inner in value]
     else:
-        return {path or "$"}
-    return set().union(*(_leaves(inner, at, nulls=nulls) for inner, at in steps))
+        steps = []
+    leaves = [_leaves(inner, at, nulls=nulls) for inner, at in steps]
+    return set().union(*leaves) or {path or "$"}
 
 
 def _collapsed(path: str) -> str:
@@ -197,6 +198,8 @@ def _collapsed(path: str) -> str:
 
 
 def _touched(path: str, differing: set[str]) -> bool:
+    if path == "$":
+        return bool(differing)
     return any(
         other in (path, "$") or path.startswith((f"{other}.", f"{other}[")) for other in differing
     )
