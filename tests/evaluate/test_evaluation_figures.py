@@ -101,6 +101,18 @@ def test_a_null_argument_differs_from_one_left_out_and_has_a_row() -> None:
     assert rows(found) == {"f": (1, 1.0), "f.full": (1, 0.0), "f.id": (1, 1.0)}
 
 
+@pytest.mark.parametrize("theirs", [{"a": [None]}, {"a": {}}, {"a": {"b": None}}, {"a": []}])
+def test_a_field_that_holds_nothing_differs_from_one_left_out_and_has_a_row(theirs: Any) -> None:
+    found = evaluated("json", [({"id": 1}, {"id": 1, **theirs})])
+
+    assert found.n_agreed == 0
+    assert [row.agreement for row in found.fields] == [0.0, 1.0]
+
+
+def test_an_empty_answer_does_not_agree_as_a_whole_with_one_that_holds_something() -> None:
+    assert rows(evaluated("json", [({}, {"a": 1})])) == {"$": (1, 0.0), "a": (1, 0.0)}
+
+
 def test_another_function_called_is_a_disagreement_of_both() -> None:
     found = evaluated("tool", [(calling("find", id="7"), calling("drop", id="7"))])
 
