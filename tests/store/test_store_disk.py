@@ -230,7 +230,11 @@ def test_a_file_that_cannot_be_made_leaves_the_workspace_unlocked(tmp_path: Path
         assert store.count() == 0
 
 
-@pytest.mark.parametrize("left", [f"{os.getpid()}\n".encode(), b"1\n", b"", b"\xff" * 99, b"no id"])
+@pytest.mark.parametrize(
+    "left",
+    [f"{os.getpid()}\n".encode(), b"1\n", b"", b"\xff" * 99, b"no id"],
+    ids=["our own id", "another id", "nothing", "no text", "words"],
+)
 def test_a_lock_file_counts_for_nothing_but_the_lock_on_it(tmp_path: Path, left: bytes) -> None:
     (tmp_path / "slimdown.lock").write_bytes(left)
 
