@@ -25,7 +25,7 @@ def execute(arguments: list[str]) -> int:
     from typer.exceptions import Abort, TyperException
 
     from slimdown.cli.app import app
-    from slimdown.cli.output import print_error
+    from slimdown.cli.output import ReaderGone, print_error
 
     as_json = "--json" in arguments
     try:
@@ -42,8 +42,7 @@ def execute(arguments: list[str]) -> int:
         kept = "Nothing was kept." if arguments[:1] == ["scan"] else _KEPT
         print_error(f"interrupted. {kept}", as_json=as_json)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): that is how pipes end, and no failure.
+    except ReaderGone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0

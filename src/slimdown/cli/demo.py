@@ -13,6 +13,7 @@ from slimdown.cli.options import DeltaOption, JsonOption, RiskOption, RungsOptio
 from slimdown.cli.output import print_json, progress_bar, say
 from slimdown.cli.report import write_page
 from slimdown.cli.summary import print_report
+from slimdown.errors import UsageError
 
 FOLDER = Path("slimdown-demo")
 """Where the demo leaves its log, its workspace and its page."""
@@ -58,9 +59,15 @@ def demo(
 def _demo_log(folder: Path, *, as_json: bool) -> Path:
     from slimdown.demo.log import write_demo_log
 
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "help-desk.jsonl"
-    n_calls = write_demo_log(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        n_calls = write_demo_log(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written ({error.strerror}); nothing was imported. "
+            "Name another place with --folder."
+        ) from error
     if not as_json:
         say(
             f"A help-desk agent's log of {n_calls:,} LLM calls, made up for this demo, is in "

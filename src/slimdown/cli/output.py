@@ -26,18 +26,36 @@ PLAIN_WIDTH = 120
 """Columns where output is no terminal: wide enough that tables keep their words."""
 
 
+class ReaderGone(Exception):
+    """Whoever read our output has gone (`| head`): that is how pipes end, and no failure.
+
+    No `OSError`, of which Typer and Rich would each make an exit code of their own.
+    """
+
+
+class _PipeConsole(Console):
+    def on_broken_pipe(self) -> None:
+        raise ReaderGone
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console for text; honours NO_COLOR and does not guess at markup."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PLAIN_WIDTH
-    return Console(stderr=stderr, markup=False, highlight=False, width=width)
+    kind = Console if stderr else _PipeConsole
+    return kind(stderr=stderr, markup=False, highlight=False, width=width)
 
 
 def print_json(schema: str, value: Any) -> None:
-    """Print one JSON value with its schema's name and version first."""
+    """Print one JSON value with its schema's name and version first; may raise `ReaderGone`."""
     body = msgspec.to_builtins(value)
     whole = {"schema": schema, **(body if isinstance(body, dict) else {"rows": body})}
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(whole), indent=1).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode(whole), indent=1).decode() + "\n"
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ReaderGone from error
 
 
 def print_error(message: str, *, as_json: bool, hint: str = "") -> None:
