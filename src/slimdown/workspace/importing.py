@@ -14,7 +14,7 @@ import msgspec
 
 from slimdown.canonical import bytes_id
 from slimdown.capture import Reject, read_logs
-from slimdown.errors import UsageError
+from slimdown.errors import StoreError, UsageError
 from slimdown.seal import Sealer
 from slimdown.seams import Progress
 from slimdown.store import Store
@@ -79,11 +79,25 @@ class Rejects:
 
 
 def read_rejects(folder: Path, sealer: Sealer) -> Iterator[tuple[RejectedLine, bytes]]:
-    """Yield each rejected line with the bytes that were kept of it."""
+    """Yield each rejected line with the bytes that were kept of it.
+
+    Raises `StoreError` for a file that is damaged, `SealBroken` for a line that does not open.
+    """
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_bytes().splitlines():
-            row = msgspec.json.decode(line, type=RejectedLine)
-            yield row, sealer.open(base64.b64decode(row.sealed), _about(row.line))
+            row, sealed = _row(line, path)
+            yield row, sealer.open(sealed, _about(row.line))
+
+
+def _row(line: bytes, path: Path) -> tuple[RejectedLine, bytes]:
+    try:
+        row = msgspec.json.decode(line, type=RejectedLine)
+        return row, base64.b64decode(row.sealed, validate=True)
+    except ValueError as error:
+        raise StoreError(
+            f"{path} is damaged ({error}); the calls of the workspace are not concerned. Delete "
+            "it, and import the log again to have its rejected lines listed anew."
+        ) from error
 
 
 def import_logs(
