@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from slimdown.errors import SealBroken, StoreError, UsageError
+from slimdown.errors import ImportProblem, SealBroken, StoreError, UsageError
 from slimdown.seal import encode_key
 from slimdown.settings import Settings
 from slimdown.testing import sample_call
@@ -92,6 +92,30 @@ def test_two_logs_keep_their_rejects_apart(tmp_path: Path) -> None:
         "b.jsonl",
         "b.jsonl",
     ]
+
+
+@pytest.mark.parametrize("name", ["logs", "logs/a.jsonl"])
+def test_a_mended_log_imported_again_has_no_rejects_any_more(tmp_path: Path, name: str) -> None:
+    (tmp_path / "logs").mkdir()
+    log = write_log(tmp_path / "logs" / "a.jsonl", BAD)
+    imported(tmp_path, log)
+
+    write_log(log, n=4)
+    imported(tmp_path, tmp_path / name)
+
+    assert rejects(tmp_path) == []
+
+
+def test_an_import_that_breaks_off_leaves_the_rejects_known_before(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "a.jsonl", BAD)
+    imported(tmp_path, log)
+    (tmp_path / "b.txt").write_text("no log at all\n")
+
+    write_log(log)
+    with pytest.raises(ImportProblem):
+        imported(tmp_path, log, tmp_path / "b.txt")
+
+    assert len(rejects(tmp_path)) == 1
 
 
 def test_the_report_names_twenty_rejects_and_the_file_holds_all(tmp_path: Path) -> None:

@@ -73,6 +73,13 @@ class Rejects:
         if len(self.first) < 20:
             self.first.append(row)
 
+    def settle(self, paths: Sequence[Path]) -> None:
+        """Forget the old rejects of logs that were read again, to the end, and now have none."""
+        for log in (each for path in paths for each in (path, *path.rglob("*"))):
+            kept = self.path(str(log))
+            if kept not in self._begun:
+                kept.unlink(missing_ok=True)
+
     def path(self, source: str) -> Path:
         """Return the rejects file of one source."""
         return self.folder / f"{bytes_id(source.encode())}.jsonl"
@@ -109,6 +116,7 @@ def import_logs(
             raise UsageError(f"{path} does not exist; nothing was imported.")
     calls = read_logs(paths, format=log_format, rejects=rejects, progress=progress)
     added = store.add(calls)
+    rejects.settle(paths)
     return ImportReport(
         n_files=len(paths),
         n_new=added.n_new,
