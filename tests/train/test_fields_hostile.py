@@ -75,15 +75,14 @@ def test_no_input_at_all_gives_no_answer(source: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["Ærøskøbing", "北京", "São Paulo", "القاهرة", "🙂 town", "e\u0301clair", "Straße", "İzmir"],
+    "name", ["Ærøskøbing", "北京", "القاهرة", "🙂 town", "e\u0301clair", "İzmir"]
 )
 def test_names_of_any_script_are_copied_letter_for_letter(
     source: str, tmp_path: Path, name: str
 ) -> None:
     pairs: Pairs = [(f"to {city}", {"city": city}) for city in [*CITIES, name]] * 3
 
-    specialist = learnt(source, tmp_path, pairs, epochs=25)
+    specialist = learnt(source, tmp_path, pairs, epochs=8)
 
     (got,) = specialist.answer([f"to {name}"])
     assert expressible_share(examples(pairs), "json") == 1

@@ -22,7 +22,7 @@ from slimdown.train.fields.served import FieldsSpecialist, _Text
 from slimdown.train.fields.tree import CALLED, leaves, path_name
 from slimdown.types import OutputKind, Prediction
 
-SLOWLY = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+SLOWLY = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +228,16 @@ def test_a_plan_is_the_same_whenever_it_is_made_and_survives_json(
 
     assert plan_of(kind, pairs) == plan
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(plan)), Plan) == plan
+
+
+def test_where_fields_of_a_layer_say_the_same_word_once_one_of_them_gives_way() -> None:
+    names = [f"{first}{last}" for first in "ABCDEFGHIJKLMNO" for last in ("da", "lf", "my")]
+    apart = [(f"{a} calls {b}", {"a": a, "b": b}) for a in names[:15] for b in names[15:30]]
+    both = ("Ada alone", {"a": "Ada", "b": "Ada"})
+
+    plan, targets = make_plan(examples([*apart, both]), "json")
+
+    assert plan.layers == (2,)
+    assert all(target.expressible for target in targets[:-1])
+    assert not targets[-1].expressible
+    assert [span for _, span in targets[-1].spans[0]] == [(0, 1)]

@@ -15,8 +15,9 @@ from slimdown.errors import ArtefactIncomplete, TrainingFailed
 from slimdown.seams import Rung
 from slimdown.testing import tiny_encoder
 from slimdown.train.fields import FieldsRung
+from slimdown.train.job import Job, work
 from slimdown.train.linear import LinearRung
-from slimdown.train.run import dev_predictions, load_specialist, train
+from slimdown.train.run import dev_predictions, load_specialist, specialist_id, train
 from slimdown.types import DevPrediction, Manifest
 
 pytest.importorskip("torch", reason="torch is not installed: nothing can be trained")
@@ -35,12 +36,8 @@ def source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     return folder
 
 
-def trained(rung: str, kept: Artefact, notes: list[str] | None = None) -> Manifest:
-    def progress(share: float, note: str) -> None:
-        quiet(share, note)
-        (notes if notes is not None else []).append(note)
-
-    return train(rung, DATASET, kept, key=KEY, progress=progress, dataset_id="d1")
+def trained(rung: str, kept: Artefact) -> Manifest:
+    return train(rung, DATASET, kept, key=KEY, progress=quiet, dataset_id="d1")
 
 
 def undisturbed(rung: Rung, folder: Path) -> tuple[DevPrediction, ...]:
@@ -64,7 +61,15 @@ def test_a_killed_fine_tuning_goes_on_and_ends_where_it_would_have(
     assert kept.has("checkpoint")
     with pytest.raises(ArtefactIncomplete):
         load_specialist(kept)
-    manifest = trained("killed_fakes:KilledFieldsRung", kept, notes)
+    job = Job(
+        rung="killed_fakes:KilledFieldsRung",
+        path=str(kept.path),
+        key=KEY,
+        dataset=DATASET,
+        dataset_id="d1",
+        specialist_id=specialist_id("killed_fakes:KilledFieldsRung", "t", "d1"),
+    )
+    manifest = work(job, lambda share, note: notes.append(note))
 
     assert not notes[0].startswith("epoch 0")
     assert sorted(manifest.files) == [
@@ -73,6 +78,7 @@ def test_a_killed_fine_tuning_goes_on_and_ends_where_it_would_have(
         "fields.json",
         "heads.safetensors",
     ]
+    assert trained("killed_fakes:KilledFieldsRung", kept) == manifest
     whole = undisturbed(FieldsRung(source, **SCHEDULE), tmp_path / "whole")
     assert_alike(dev_predictions(kept), whole)
 
