@@ -17,7 +17,7 @@ SCORES = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, 
 GRADED = st.lists(st.builds(Graded, SCORES, st.booleans()), max_size=150)
 RISKS = st.sampled_from([0.05, 0.1, 0.3])
 SEEDS = st.integers(0, 2**32 - 1)
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=20, deadline=None)
 
 
 def seeded(seed: int, n: int = 300, wrong: float = 0.03) -> list[Graded]:

@@ -238,7 +238,7 @@ def test_a_total_weighs_tasks_by_their_calls_and_their_cost() -> None:
     assert total.training_usd == pytest.approx(100.0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.floats(0.01, 100), st.integers(1, 40), st.floats(0.001, 1000))
 def test_a_saving_s_share_does_not_depend_on_the_currency(
     cost: float, served: int, rate: float
