@@ -45,7 +45,9 @@ def test_scan_keeps_nothing(slimdown: Slimdown, log: Path, tmp_path: Path) -> No
     assert {path.name for path in tmp_path.iterdir()} == before
 
 
-def test_no_word_of_a_call_lies_open_in_the_workspace(slimdown: Slimdown, log: Path) -> None:
+def test_no_word_of_a_call_lies_open_in_the_workspace(slimdown: Slimdown, tmp_path: Path) -> None:
+    log = tmp_path / "help-desk.jsonl"
+    write_demo_log(log, n_calls=400)
     with log.open("ab") as file:
         file.write(b"{torn line about a lost-umbrella-4711\n")
     slimdown("import", log)
