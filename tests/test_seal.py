@@ -1,6 +1,8 @@
+import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -183,3 +185,14 @@ def test_a_key_made_by_another_process_is_used_and_never_replaced(tmp_path: Path
 
     assert load_sealer({"SLIMDOWN_KEY_FILE": str(path)}).key.hex() == done.stdout.strip()
     assert path.read_bytes() == written
+
+
+def test_one_sealer_serves_many_threads_at_once() -> None:
+    sealer = Sealer(KEY)
+
+    def round_trips(start: int) -> bool:
+        texts = [os.urandom(20_000) + bytes(20_000) for _ in range(60)]
+        return all(sealer.open(sealer.seal(t, str(start)), str(start)) == t for t in texts)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(round_trips, range(8)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,8 +26,16 @@ _MAX_OPENED_BYTES = 1 << 30
 _LEVEL = 3
 
 
+class _Codecs(threading.local):
+    """A thread's own compressor and decompressor: zstd contexts bear one thread at a time."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
 class Sealer:
-    """Seals and opens records with one key."""
+    """Seals and opens records with one key; safe to share by threads."""
 
     def __init__(self, key: bytes) -> None:
         """Take a 32-byte key."""
@@ -34,13 +43,14 @@ class Sealer:
             raise KeyProblem(f"a key has {KEY_BYTES} bytes, this one has {len(key)}.")
         self.key = key
         self._cipher = AESGCM(key)
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._codecs = _Codecs()
 
     def seal(self, data: bytes, about: str) -> bytes:
         """Return nonce + ciphertext of ``data``, bound to ``about``: its id and schema."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, self._compressor.compress(data), about.encode())
+        return nonce + self._cipher.encrypt(
+            nonce, self._codecs.compressor.compress(data), about.encode()
+        )
 
     def open(self, sealed: bytes, about: str) -> bytes:
         """Return what was sealed; raises `SealBroken` on a wrong key, place or altered bytes."""
@@ -55,7 +65,7 @@ class Sealer:
                 "or the data was altered. Nothing was changed. Set SLIMDOWN_KEY, or put back the "
                 "key file, that this workspace was made with."
             ) from error
-        return self._decompressor.decompress(packed, max_output_size=_MAX_OPENED_BYTES)
+        return self._codecs.decompressor.decompress(packed, max_output_size=_MAX_OPENED_BYTES)
 
 
 def load_sealer(environ: Mapping[str, str], *, create: bool = True) -> Sealer:

@@ -17,13 +17,8 @@ NOTEBOOK = "FAKE_RUNGS_NOTEBOOK"
 """The variable that names the file in which rungs note that they were trained."""
 
 
-LOADED: list[Artefact] = []
-"""The artefacts that this process loaded specialists from."""
-
-
 def reachable(monkeypatch: pytest.MonkeyPatch, notebook: Path) -> None:
     """Let the training process import this module, and note its trainings in ``notebook``."""
-    LOADED.clear()
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setenv(NOTEBOOK, str(notebook))
 
@@ -76,7 +71,6 @@ class SkilledRung:
         return Trained(dev=tuple(DevPrediction(e.id, p) for e, p in pairs))
 
     def load(self, artefact: Artefact) -> Skilled:
-        LOADED.append(artefact)
         return Skilled(*artefact.read_json("skill"))
 
 

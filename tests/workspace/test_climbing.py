@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fake_rungs import LOADED, reachable, trainings
+from fake_rungs import reachable, trainings
 
 from slimdown.errors import ArtefactIncomplete, UnknownName
 from slimdown.report.model import Report
@@ -74,12 +74,6 @@ def test_each_task_has_its_own_specialist(tmp_path: Path, notebook: Path) -> Non
     assert len(trainings(notebook)) == 3
     specialists = {t.certificate.specialist_id for t in report.tasks if t.certificate}
     assert specialists == {folder.name for folder in (tmp_path / "w/specialists").iterdir()}
-
-
-def test_no_two_climbs_share_a_sealer_which_bears_one_thread_only(tmp_path: Path) -> None:
-    run(tmp_path, PERFECT)
-
-    assert len({id(artefact._sealer) for artefact in LOADED}) == 3
 
 
 def test_a_second_run_trains_nothing_and_reports_the_same(tmp_path: Path, notebook: Path) -> None:

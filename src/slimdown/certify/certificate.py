@@ -80,7 +80,10 @@ def expected_coverage(
         return 0.0
     foreseen = _plan(dev, ranked, risk, delta).forecast
     start = _start(foreseen)
-    return 0.0 if start is None else float(foreseen.coverage[start])
+    if start is None:
+        return 0.0
+    # The forecast's shares are of the answered calls; an abstention is a call that is not served.
+    return float(foreseen.coverage[start] * (ranked > 0).mean())
 
 
 def curve(calibration: Sequence[Graded], delta: float = 0.05) -> list[CurvePoint]:

@@ -42,7 +42,8 @@ def write_page(found: Report, path: Path) -> None:
     from slimdown.report.page import render
 
     try:
-        path.touch(mode=0o600)
+        path.touch()
+        path.chmod(0o600)
         path.write_text(render(found), "utf-8")
     except OSError as error:
         raise UsageError(

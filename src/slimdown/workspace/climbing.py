@@ -16,7 +16,6 @@ import msgspec
 
 from slimdown.canonical import content_id
 from slimdown.curate import is_dated
-from slimdown.seal import Sealer
 from slimdown.seams import Progress
 from slimdown.types import Dataset, Task
 from slimdown.workspace.bench import Bench
@@ -80,8 +79,7 @@ def _begin(
         risk=settings.risk,
         delta=settings.delta,
         folder=bench.folder,
-        # One of its own: a sealer's compressor bears no second thread.
-        sealer=Sealer(bench.sealer.key),
+        sealer=bench.sealer,
         threads=threads,
     )
     models = found.facts[task.id].models if task.id in found.facts else ()
