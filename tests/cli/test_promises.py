@@ -46,6 +46,11 @@ def ran(slimdown: Slimdown, tmp_path: Path) -> Path:
     return log
 
 
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+INTERRUPTIBLE += "from slimdown.cli import main; main()"
+"""Runs the command with SIGINT as a terminal has it: a job in the background ignores it."""
+
+
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "slimdown", *map(str, arguments)]
 
@@ -294,7 +299,8 @@ def test_an_interrupted_scan_leaves_nothing_and_says_so(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", n=300)
     (tmp_path / "tmp").mkdir()
     environ = os.environ | KEY | {"TMPDIR": str(tmp_path / "tmp")}
-    running = subprocess.Popen(command("scan", log), env=environ, stderr=subprocess.PIPE, text=True)
+    asked = [sys.executable, "-c", INTERRUPTIBLE, "scan", str(log)]
+    running = subprocess.Popen(asked, env=environ, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
     running.stderr.readline()
 

@@ -22,6 +22,9 @@ from slimdown.workspace import Workspace
 
 ENVIRON = {"SLIMDOWN_KEY": encode_key(bytes(32))}
 COPYING = "slimdown.testing:CopyingRung"
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+INTERRUPTIBLE += "from slimdown.cli import main; main()"
+"""Runs the command with SIGINT as a terminal has it: a job in the background ignores it."""
 TOPICS = {"delivery": "parcel", "refund": "money", "stock": "available"}
 WORDS = [a + b for a in ("sun", "rain", "wind", "snow", "fog") for b in ("day", "fall", "light")]
 
@@ -234,7 +237,7 @@ def test_a_killed_run_is_gone_on_with(tmp_path: Path) -> None:
 def test_an_interrupt_leaves_with_130_and_a_state_to_go_on_from(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"".join(msgspec.json.encode(call) + b"\n" for call in messages(240)))
-    command = [sys.executable, "-m", "slimdown", "demo", "--calls", str(log)]
+    command = [sys.executable, "-c", INTERRUPTIBLE, "demo", "--calls", str(log)]
     command += ["--folder", str(tmp_path / "demo"), "--rungs", "linear"]
     environ = os.environ | ENVIRON | {"SLIMDOWN_ENCODER": "hashing"}
     running = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
