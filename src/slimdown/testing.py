@@ -11,6 +11,10 @@ from slimdown.canonical import canonical_json, content_id
 from slimdown.seams import Progress
 from slimdown.types import Call, Dataset, DevPrediction, JsonObject, Prediction, Trained
 
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+INTERRUPTIBLE += "from slimdown.cli import main; main()"
+"""Runs the command with SIGINT as a terminal has it: a job in the background ignores it."""
+
 
 def sample_call(
     text: str = "where is my parcel?",

@@ -16,7 +16,7 @@ from slimdown.cli import output
 from slimdown.cli.output import clean, progress_bar
 from slimdown.seal import encode_key
 from slimdown.settings import Settings
-from slimdown.testing import sample_call
+from slimdown.testing import INTERRUPTIBLE, sample_call
 from slimdown.workspace import Workspace
 
 Slimdown = Callable[..., tuple[int, str, str]]
@@ -44,11 +44,6 @@ def ran(slimdown: Slimdown, tmp_path: Path) -> Path:
     slimdown("import", log)
     assert slimdown("run", "--rungs", COPYING)[0] == 0
     return log
-
-
-INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-INTERRUPTIBLE += "from slimdown.cli import main; main()"
-"""Runs the command with SIGINT as a terminal has it: a job in the background ignores it."""
 
 
 def command(*arguments: object) -> list[str]:

@@ -16,15 +16,12 @@ from slimdown.errors import ImportProblem, StoreLocked, StoreUnwritable, UsageEr
 from slimdown.report.model import Report
 from slimdown.seal import encode_key
 from slimdown.settings import Settings
-from slimdown.testing import sample_call
+from slimdown.testing import INTERRUPTIBLE, sample_call
 from slimdown.types import Call
 from slimdown.workspace import Workspace
 
 ENVIRON = {"SLIMDOWN_KEY": encode_key(bytes(32))}
 COPYING = "slimdown.testing:CopyingRung"
-INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-INTERRUPTIBLE += "from slimdown.cli import main; main()"
-"""Runs the command with SIGINT as a terminal has it: a job in the background ignores it."""
 TOPICS = {"delivery": "parcel", "refund": "money", "stock": "available"}
 WORDS = [a + b for a in ("sun", "rain", "wind", "snow", "fog") for b in ("day", "fall", "light")]
 
