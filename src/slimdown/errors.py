@@ -13,7 +13,10 @@ SlimdownError
 ├── ImportProblem         a file cannot be read as a log of calls
 ├── MissingExtra          an optional part of slimdown is not installed
 ├── ArtefactIncomplete    a specialist's folder has no manifest, or its files do not match it
-└── TrainingFailed        a rung's training stopped with a cause
+├── TrainingFailed        a rung's training stopped with a cause
+├── GateNotMet            what was asked needs evidence that is not there (exit code 3)
+├── RouteConflict         the route table changed while a change to it was made
+└── RuntimeUnavailable    the specialist runtime did not answer, or not in time
 """
 
 from __future__ import annotations
@@ -65,3 +68,15 @@ class ArtefactIncomplete(SlimdownError):
 
 class TrainingFailed(SlimdownError):
     """A rung's training stopped; the message holds the cause, the workspace what was finished."""
+
+
+class GateNotMet(SlimdownError):
+    """What was asked needs evidence, such as a valid certificate, that is not there."""
+
+
+class RouteConflict(SlimdownError):
+    """Another process changed the route table between our reading and our writing."""
+
+
+class RuntimeUnavailable(SlimdownError):
+    """The specialist runtime did not answer, or not in time; the upstream is asked instead."""

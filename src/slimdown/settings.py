@@ -11,7 +11,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,6 +21,41 @@ FILE_NAME = "slimdown.toml"
 WORKSPACE_NAME = ".slimdown"
 
 
+class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One LLM provider: ``url`` as a client's base URL, and the ``models`` it answers (patterns
+    with ``*``). ``key`` refers to a secret, "env:NAME" or "file:PATH", sent in place of the
+    caller's own; without it the caller's own is passed through."""
+
+    url: str
+    models: tuple[str, ...] = ("*",)
+    key: str = ""
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the gateway listens, waits and fails. Times are in seconds, sizes in bytes.
+
+    ``on_failure`` says what happens where a call cannot be recorded: "open" answers all the same,
+    "closed" refuses. ``hosts`` are further names that a request may call us by. ``retries`` counts
+    repeats of a call that the upstream answered with 502, 503, 504 or 529; clients retry too.
+    ``record_budget_s`` and ``specialist_budget_s`` bound what our own faults may cost a call.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8400
+    on_failure: Literal["open", "closed"] = "open"
+    hosts: tuple[str, ...] = ()
+    connect_timeout_s: float = 10.0
+    first_byte_timeout_s: float = 600.0
+    idle_timeout_s: float = 120.0
+    longest_s: float = 3600.0
+    client_timeout_s: float = 60.0
+    retries: int = 0
+    max_body_bytes: int = 32 << 20
+    max_in_flight: int = 1000
+    record_budget_s: float = 0.25
+    specialist_budget_s: float = 0.25
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a user may set; the defaults are what we would choose.
 
@@ -28,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     confidence ``1 - delta``. ``rungs`` is the ladder, cheapest first. ``human_facing`` and
     ``outcomes`` are curation rules. ``usd_per_cpu_hour`` prices a specialist's CPU time.
     ``prices`` maps a model to USD per million tokens: ``input``, ``output``, ``cached_input``.
+    ``upstreams`` are the LLM providers behind the gateway, asked by the first model pattern that
+    fits; none given, OpenAI's and Anthropic's.
     """
 
     workspace: str = WORKSPACE_NAME
@@ -39,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     outcomes: tuple[str, ...] = ()
     usd_per_cpu_hour: float = 0.05
     prices: dict[str, dict[str, float]] = {}
+    gateway: GatewaySettings = GatewaySettings()
+    upstreams: dict[str, UpstreamSettings] = {}
 
 
 def load_settings(

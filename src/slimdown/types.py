@@ -17,6 +17,9 @@ JsonObject = dict[str, Any]
 OutputKind = Literal["label", "json", "tool", "text"]
 """What a task's answers are: one of a closed set, a JSON object, tool calls, or free text."""
 
+Stage = Literal["shadow", "canary", "live", "retired"]
+"""How far a specialist may go: asked unseen, serving a share of sessions, serving all, none."""
+
 AnswerKind = Literal["text", "json", "tool"]
 """What a single answer is; only a task can tell that its texts are labels."""
 
@@ -234,3 +237,79 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     centroid: tuple[float, ...] = ()
     radius: float = 0.0
     n_calls: int = 0
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained specialist with all that is needed to serve it.
+
+    ``agreement`` is the fitted agreement model, as `AgreementModel` converts it; without a
+    ``certificate`` (``refusal`` tells why) only a shadow may run. ``longest_input`` counts the
+    characters of the longest input it was made or judged with: a longer one goes upstream.
+    ``models`` are the upstream models that its examples asked for. ``known_values`` are the texts
+    that recur in the answers; another text must stand in the request to count as grounded.
+    """
+
+    specialist_id: str
+    rung: str
+    task: Task
+    agreement: JsonObject
+    longest_input: int
+    models: tuple[str, ...]
+    known_values: tuple[str, ...] = ()
+    certificate: Certificate | None = None
+    refusal: str = ""
+    created_at: str = ""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Who answers a task's calls: ``share`` is that of sessions while the stage is canary.
+
+    Answers that score less than ``threshold`` go upstream; None (no certificate) serves none.
+    ``delta`` and ``risk`` are those of the certificate by which it serves.
+    """
+
+    task_id: str
+    task_name: str
+    specialist_id: str
+    rung: str
+    stage: Stage
+    share: float = 1.0
+    threshold: float | None = None
+    risk: float | None = None
+    delta: float | None = None
+
+
+class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
+    """All routes at one time. A change makes the next ``version``; none is ever edited."""
+
+    version: int = 0
+    routes: tuple[Route, ...] = ()
+    author: str = ""
+    reason: str = ""
+    created_at: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Who is asked for a call, and why: ``reason`` is a short stable code.
+
+    ``route`` is that of the call's task where it has one. ``asks_specialist`` where the specialist
+    may answer the caller; ``shadows`` where it is asked after the upstream's reply has left.
+    """
+
+    reason: str
+    route: Route | None = None
+    asks_specialist: bool = False
+    shadows: bool = False
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """A specialist's answer beside the upstream's, on a call that was answered by the upstream."""
+
+    call_id: str
+    task_id: str
+    specialist_id: str
+    stage: Stage
+    score: float
+    output: Any
+    agreed: bool
+    created_at: str

@@ -1,6 +1,7 @@
 """The command line: a file per verb; each parses, calls the workspace, and prints.
 
-Exit codes: 0 ok, 1 failed, 2 usage or settings, 4 not allowed (a key), 130 interrupted.
+Exit codes: 0 ok, 1 failed, 2 usage or settings, 3 a gate not met, 4 not allowed (a key),
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from slimdown.errors import KeyProblem, SlimdownError, UsageError
+from slimdown.errors import GateNotMet, KeyProblem, SlimdownError, UsageError
 
 _KEPT = "What was finished is kept; the same command goes on from there."
-FAILED, USAGE, NOT_ALLOWED, INTERRUPTED = 1, 2, 4, 130
+FAILED, USAGE, GATE, NOT_ALLOWED, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,4 +53,6 @@ def exit_code(error: SlimdownError) -> int:
     """Return the stable exit code of an error."""
     if isinstance(error, UsageError):
         return USAGE
+    if isinstance(error, GateNotMet):
+        return GATE
     return NOT_ALLOWED if isinstance(error, KeyProblem) else FAILED
