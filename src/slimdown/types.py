@@ -239,6 +239,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     n_calls: int = 0
 
 
+class TaskSet(msgspec.Struct, frozen=True, kw_only=True):
+    """The tasks that requests are assigned among, and the embedder that their centroids need."""
+
+    embedder: str
+    tasks: tuple[Task, ...]
+
+
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """A trained specialist with all that is needed to serve it.
 
@@ -280,9 +287,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
-    """All routes at one time. A change makes the next ``version``; none is ever edited."""
+    """All routes at one time. A change makes the next ``version``; none is ever edited.
+
+    ``tasks_id`` is the content id of the `TaskSet` that requests are assigned among.
+    """
 
     version: int = 0
+    tasks_id: str = ""
     routes: tuple[Route, ...] = ()
     author: str = ""
     reason: str = ""
