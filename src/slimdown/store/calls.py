@@ -69,6 +69,7 @@ class Calls:
             facts.status,
             history,
             *(number for number, _ in stored),
+            facts.served_by,
             sealed,
         )
         self._connection.execute(_INSERT, values)
@@ -90,6 +91,11 @@ class Calls:
         """Return ``limit`` rows in order of time and number, ``offset`` of them left out."""
         query = f"{_SELECT} {_ORDER} LIMIT ? OFFSET ?"
         return self._connection.execute(query, (limit, offset)).fetchall()
+
+    def newer(self, after: int, limit: int) -> list[Row]:
+        """Return up to ``limit`` rows with a number above ``after``, by number."""
+        query = f"{_SELECT} WHERE number > ? ORDER BY number LIMIT ?"
+        return self._connection.execute(query, (after, limit)).fetchall()
 
     def named(self, call_id: str) -> Row:
         """Return the row of the call with this id; raises `UsageError` if there is none."""
@@ -181,18 +187,18 @@ class Calls:
 
 _COLUMNS = (
     "number, hash, started_at, model, latency_ms, n_messages, prompt_tokens, "
-    "completion_tokens, status, history, rest, frame, tools, answer, sealed"
+    "completion_tokens, status, history, rest, frame, tools, answer, served_by, sealed"
 )
 # A damaged file may hold other types, or bytes that are no text: as blobs all can be read.
 _READ = (
     "number, ifnull(CAST(hash AS BLOB), x''), CAST(started_at AS BLOB), CAST(model AS BLOB), "
     "latency_ms, n_messages, prompt_tokens, completion_tokens, CAST(status AS BLOB), history, "
-    "rest, frame, tools, answer, ifnull(CAST(sealed AS BLOB), x'')"
+    "rest, frame, tools, answer, CAST(served_by AS BLOB), ifnull(CAST(sealed AS BLOB), x'')"
 )
 _SELECT = f"SELECT {_READ} FROM call"
 _ORDER = "ORDER BY started_at, number"
 _PAGE_QUERY = f"{_SELECT} WHERE (started_at, number) > (CAST(? AS TEXT), ?) {_ORDER} LIMIT {_PAGE}"
-_INSERT = f"INSERT INTO call ({_COLUMNS}) VALUES (NULL{', ?' * 14})"
+_INSERT = f"INSERT INTO call ({_COLUMNS}) VALUES (NULL{', ?' * 15})"
 
 
 def _facts(row: Row, call_id: str) -> CallRow:
@@ -205,6 +211,7 @@ def _facts(row: Row, call_id: str) -> CallRow:
         prompt_tokens=row[6],
         completion_tokens=row[7],
         status=_text(row[8]) or "",
+        served_by=_text(row[14]),
     )
 
 

@@ -1,6 +1,8 @@
 """Opens a workspace's database file: folder, lock, schema, key; or says why it cannot be opened.
 
-Knows nothing of calls. The write-ahead log lets readers go on while one process writes.
+Knows nothing of calls. The write-ahead log lets readers go on while others write; SQLite's own
+lock lets one transaction write at a time, whoever's it is. Two lock files keep apart those who
+would do the same work twice: two imports or runs, two gateways.
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import apsw
+import msgspec
 
 from slimdown.errors import KeyProblem, SealBroken, StoreError
 from slimdown.seal import Sealer, load_sealer
@@ -19,34 +23,64 @@ from slimdown.store.faults import moved, translated
 from slimdown.store.lock import WriterLock
 
 FILE = "slimdown.db"
-LOCK_FILE = "slimdown.lock"
+
+Role = Literal["batch", "gateway", "short"]
+"""What a writer writes for: imports and runs, live recording, or one small change."""
+
 _KEY_CHECK = "store/1/key-check"
 _BUSY_MS = 5_000  # readers meet a short exclusive lock only while a log is reset or recovered
+_FULL, _NORMAL = 2, 1  # what is committed outlives a power cut, or only the process
+
+
+class _Conduct(msgspec.Struct, frozen=True):
+    """How a writer of one role behaves: its lock file and the words for what it does, how long it
+    waits for others' transactions, what its commits outlive, and its page cache."""
+
+    lock_file: str | None
+    work: str
+    busy_ms: int
+    synchronous: int
+    cache_kib: int
+
+
+_CONDUCT: dict[Role, _Conduct] = {
+    "batch": _Conduct("slimdown.lock", "writing to", _BUSY_MS, _FULL, 64_000),
+    # The recorder tries again by itself, so that nobody waits here for another's transaction.
+    "gateway": _Conduct("gateway.lock", "the gateway of", 50, _NORMAL, 32_000),
+    "short": _Conduct(None, "", _BUSY_MS, _FULL, 8_000),
+}
 
 
 class Database:
     """An open database file, and the sealer whose key it was made with."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], *, write: bool) -> None:
-        """Open ``folder``'s database; with ``write`` make or migrate it and hold the lock."""
+    def __init__(self, folder: Path, environ: Mapping[str, str], *, role: Role | None) -> None:
+        """Open ``folder``'s database; for a ``role`` make or migrate it and hold its lock.
+
+        None reads only.
+        """
         self.path = folder / FILE
-        self.write = write
+        self.write = role is not None
         self._lock: WriterLock | None = None
         try:
             with translated(self.path):
-                self._claim(folder)
-                self.connection = _connect(self.path, write=write)
+                self._claim(folder, role)
+                self.connection = _connect(self.path, role)
                 self._file = _identity(self.path)
                 self.sealer = self._prepare(environ)
+                if role is not None:
+                    self.connection.set_busy_timeout(_CONDUCT[role].busy_ms)
         except BaseException:  # whatever the cause, the lock must not outlive the attempt
             self.close()
             raise
 
-    def _claim(self, folder: Path) -> None:
+    def _claim(self, folder: Path, role: Role | None) -> None:
         """Make the folder and the file, and lock them, if this is a writer."""
-        if self.write:
+        if role in ("batch", "gateway"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = WriterLock(folder / LOCK_FILE)
+            conduct = _CONDUCT[role]
+            assert conduct.lock_file is not None, "whoever may make a workspace holds a lock"
+            self._lock = WriterLock(folder / conduct.lock_file, conduct.work)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         elif not self.path.exists():
             raise StoreError(
@@ -96,22 +130,21 @@ class Database:
                 f"{self.path} is not made or not brought up to date yet. Nothing was changed. "
                 "Run `slimdown import` once: it does both."
             )
+        sealer = load_sealer(environ, create=found == 0)
         if found == 0:
-            return self._create(environ)
-        sealer = load_sealer(environ, create=False)
+            self._create(sealer)
+        # Another writer may have made it since we looked, with another key.
         self._check_key(sealer)
         if found < len(schema.STEPS):
             with self.transaction():
                 schema.migrate(self.connection)
         return sealer
 
-    def _create(self, environ: Mapping[str, str]) -> Sealer:
-        sealer = load_sealer(environ, create=True)
+    def _create(self, sealer: Sealer) -> None:
         with self.transaction():
             schema.migrate(self.connection)
             check = sealer.seal(b"", _KEY_CHECK)
-            self.connection.execute("INSERT INTO meta VALUES ('key_check', ?)", (check,))
-        return sealer
+            self.connection.execute("INSERT OR IGNORE INTO meta VALUES ('key_check', ?)", (check,))
 
     def _check_key(self, sealer: Sealer) -> None:
         check = self.connection.execute("SELECT value FROM meta WHERE name = 'key_check'").get
@@ -130,16 +163,16 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _connect(path: Path, *, write: bool) -> apsw.Connection:
+def _connect(path: Path, role: Role | None) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(_BUSY_MS)
     connection.pragma("trusted_schema", False)
     connection.pragma("cell_size_check", True)
     connection.pragma("temp_store", 2)  # in memory: no spill of ours ever reaches another file
-    if write:
-        connection.pragma("journal_mode", "wal")
-        connection.pragma("synchronous", 2)  # FULL: what is committed outlives a power cut
-        connection.pragma("cache_size", -64_000)
-    else:
+    if role is None:
         connection.pragma("query_only", True)
+    else:
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", _CONDUCT[role].synchronous)
+        connection.pragma("cache_size", -_CONDUCT[role].cache_kib)
     return connection

@@ -24,7 +24,8 @@ _DECODE = msgspec.msgpack.Decoder().decode
 
 class CallRow(msgspec.Struct, frozen=True, kw_only=True):
     """The plain facts of a call, for a list. ``status`` is ``ok``, ``error``, ``unanswered``,
-    or ``broken`` where the record does not open and ``id`` is only its number."""
+    or ``broken`` where the record does not open and ``id`` is only its number. ``served_by`` is
+    "upstream" or a specialist's id where the gateway recorded the call."""
 
     id: str
     started_at: str | None
@@ -34,6 +35,7 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None
     completion_tokens: int | None
     status: str
+    served_by: str | None = None
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -141,6 +143,7 @@ def facts(call: Call) -> CallRow:
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
         status=_status(call),
+        served_by=_served_by(call),
     )
 
 
@@ -202,6 +205,11 @@ def _status(call: Call) -> str:
     if call.error is not None:
         return "error"
     return "unanswered" if call.response is None else "ok"
+
+
+def _served_by(call: Call) -> str | None:
+    gateway = call.metadata.get("gateway")
+    return _text(gateway.get("served_by")) if isinstance(gateway, dict) else None
 
 
 def is_plain(text: Any) -> bool:

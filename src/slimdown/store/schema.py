@@ -51,12 +51,28 @@ CREATE TABLE result (
 CREATE UNIQUE INDEX result_key ON result (stage, hash);
 """
 
+_SECOND = """
+ALTER TABLE call ADD COLUMN served_by TEXT; -- "upstream" or a specialist's id
+-- A specialist's answer beside the upstream's, once for each call and specialist.
+CREATE TABLE evidence (
+    number INTEGER PRIMARY KEY, hash BLOB NOT NULL, task BLOB NOT NULL, sealed BLOB NOT NULL
+);
+CREATE UNIQUE INDEX evidence_hash ON evidence (hash);
+CREATE INDEX evidence_task ON evidence (task);
+-- Every route table there has been; the newest version is in force.
+CREATE TABLE route_table (version INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
+"""
+
 
 def _first(connection: apsw.Connection) -> None:
     connection.execute(_FIRST)
 
 
-STEPS: tuple[Callable[[apsw.Connection], None], ...] = (_first,)
+def _second(connection: apsw.Connection) -> None:
+    connection.execute(_SECOND)
+
+
+STEPS: tuple[Callable[[apsw.Connection], None], ...] = (_first, _second)
 """Step i leads from version i to version i + 1. Steps are added at the end, never changed."""
 
 

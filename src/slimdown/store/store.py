@@ -16,11 +16,13 @@ import msgspec
 
 from slimdown.errors import SealBroken, StoreError
 from slimdown.store.calls import Calls, Row
-from slimdown.store.database import Database
+from slimdown.store.database import Database, Role
+from slimdown.store.evidence import EvidenceTable
 from slimdown.store.faults import translated
 from slimdown.store.packing import CallRow, Packed, pack
 from slimdown.store.results import Results
-from slimdown.types import Call
+from slimdown.store.routes import Routes
+from slimdown.types import Call, Evidence, RouteTable
 
 _BATCH_CALLS = 1_000
 _BATCH_BYTES = 16 << 20
@@ -52,16 +54,28 @@ class Store:
         self._database = database
         self._calls = Calls(database.connection, database.sealer)
         self._results = Results(database.connection, database.sealer)
+        self._evidence = EvidenceTable(database.connection, database.sealer)
+        self._routes = Routes(database.connection, database.sealer)
 
     @classmethod
-    def open(cls, folder: Path, environ: Mapping[str, str], *, write: bool = True) -> Store:
-        """Open the workspace in ``folder``, made on first use by a writer.
+    def open(
+        cls,
+        folder: Path,
+        environ: Mapping[str, str],
+        *,
+        write: bool = True,
+        role: Role = "batch",
+    ) -> Store:
+        """Open the workspace in ``folder``, made on first use by a batch writer or a gateway.
 
-        Raises `StoreLocked` while another process writes, `StoreUnwritable`, `KeyProblem` if the
-        key is missing or not the one the workspace was made with, and `StoreError` if there is
-        no workspace to read, or the file is damaged or from a newer slimdown.
+        One process may write as ``batch`` and one as ``gateway``, at the same time; ``short``
+        writers, for one small change, may be any number, and make no workspace. What a gateway
+        commits outlives its process; what the others commit outlives a power cut too.
+        Raises `StoreLocked` while another process has the role, `StoreUnwritable`, `KeyProblem`
+        if the key is missing or not the one the workspace was made with, and `StoreError` if
+        there is no workspace to read, or the file is damaged or from a newer slimdown.
         """
-        return cls(Database(folder, environ, write=write))
+        return cls(Database(folder, environ, role=role if write else None))
 
     def __enter__(self) -> Self:
         """Return the store itself."""
@@ -99,6 +113,68 @@ class Store:
         finally:
             n_calls, n_new = n_calls + len(batch), n_new + self._write(batch)
         return Added(n_new, n_calls - n_new)
+
+    def add_live(self, calls: Sequence[Call]) -> int:
+        """Store the calls whose ids are not there yet in one transaction; return their number.
+
+        Raises `StoreLocked` while another process writes for longer than the role waits.
+        """
+        return self._write([pack(call) for call in calls])
+
+    def add_evidence(self, evidence: Sequence[Evidence]) -> None:
+        """Store pairs of answers, all or none; that of a call and specialist is stored once."""
+        with self._database.transaction():
+            for each in evidence:
+                self._evidence.put(each)
+
+    def evidence(self, task_id: str | None = None) -> Iterator[Evidence]:
+        """Yield the evidence of a task, or all, in the order stored; may raise `SealBroken`."""
+        last = 0
+        while True:
+            with translated(self._database.path):
+                page = self._evidence.page(last, task_id)
+            if not page:
+                return
+            yield from (each for _, each in page)
+            last = page[-1][0]
+
+    def put_routes(
+        self, table: RouteTable, results: Mapping[tuple[str, str], Any] | None = None
+    ) -> None:
+        """Put a route table in force, with what it needs: results by stage and key; all or none.
+
+        Raises `RouteConflict` if its version does not follow the newest.
+        """
+        with self._database.transaction():
+            self._routes.put(table)
+            for (stage, key), value in (results or {}).items():
+                self._results.put(stage, key, value)
+
+    def routes(self) -> RouteTable:
+        """Return the route table in force; version 0, without routes, if there was none yet."""
+        with translated(self._database.path):
+            return next(iter(self._routes.newest(1)), RouteTable())
+
+    def route_history(self) -> list[RouteTable]:
+        """Return every route table there has been, newest first."""
+        with translated(self._database.path):
+            return self._routes.newest(-1)
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection has written; costs microseconds."""
+        with translated(self._database.path):
+            return int(self._database.connection.pragma("data_version"))
+
+    def last(self) -> int:
+        """Return the number of the newest record, 0 if there is none."""
+        with translated(self._database.path):
+            return self._calls.last()
+
+    def newer(self, after: int, limit: int = 100) -> list[tuple[int, CallRow]]:
+        """Return the facts of up to ``limit`` records numbered above ``after``, by number."""
+        with translated(self._database.path):
+            rows = self._calls.newer(after, limit)
+            return [(row[0], self._calls.facts(row)) for row in rows]
 
     def count(self) -> int:
         """Return how many calls there are."""
