@@ -22,11 +22,14 @@ from slimdown.workspace.bench import Bench
 from slimdown.workspace.contender import Ladder
 from slimdown.workspace.examples import dataset_of
 from slimdown.workspace.ladder import TRAINING_FAILED, Climb, climb
+from slimdown.workspace.releases import keep_releases
 from slimdown.workspace.summary import TaskOutcome
 from slimdown.workspace.survey import Survey
 
 CLIMB = "climb"
 """The stage under which the store keeps a task's climb."""
+
+_FORM = "with releases"  # climbs of another form are made anew; their trainings are found
 
 MOST_AT_ONCE = 4
 """Trainings at a time: each may take more than a gigabyte of memory."""
@@ -39,7 +42,11 @@ def climb_all(bench: Bench, found: Survey, progress: Progress) -> list[TaskOutco
     with _stoppable(workers) as (pool, stopping):
         told = _Shares(progress, found.tasks, stopping)
         begun = [_begin(bench, found, task, pool, cores // workers, told) for task in found.tasks]
-        return [_finish(bench, *each) for each in begun]
+        outcomes = [_finish(bench, *each) for each in begun]
+    for outcome in outcomes:
+        task_id = outcome.task.id
+        keep_releases(bench.store, task_id, outcome.climb.releases, found.facts_of(task_id).asked)
+    return outcomes
 
 
 @contextmanager
@@ -70,7 +77,8 @@ def _begin(
 ) -> _Begun:
     settings = bench.settings
     dataset = dataset_of(bench.store, found, task)
-    key = content_id([dataset, task.template, settings.rungs, settings.risk, settings.delta])
+    promise = (settings.risk, settings.delta)
+    key = content_id([_FORM, dataset, task.template, settings.rungs, *promise])
     known = bench.store.result(CLIMB, key)
     if known is not None:
         return task, dataset, key, msgspec.convert(known, Climb)
@@ -82,7 +90,7 @@ def _begin(
         sealer=bench.sealer,
         threads=threads,
     )
-    models = found.facts[task.id].models if task.id in found.facts else ()
+    models = found.facts_of(task.id).models
     future = pool.submit(climb, task, models, dataset, ladder, told.of(task))
     return task, dataset, key, future
 

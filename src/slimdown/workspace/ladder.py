@@ -8,7 +8,7 @@ tested once at full delta, so after a failed test no other rung is tested on it.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -25,10 +25,12 @@ from slimdown.types import (
     Dataset,
     Graded,
     Refusal,
+    Release,
     Task,
 )
 from slimdown.workspace.contender import Contender, Ladder, Timing, contend, graded
 from slimdown.workspace.evidence import drawn
+from slimdown.workspace.releases import release_of
 
 ENOUGH_COVERAGE = 0.9
 """A rung that promises this much on dev ends the climb: a dearer one could add little."""
@@ -40,11 +42,16 @@ _MOST_GAIN = 3
 
 
 class Climb(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome for one task: each rung's report and timing, and the one that serves, if any."""
+    """The outcome for one task: each rung's report and timing, and the one that serves, if any.
+
+    ``releases`` are the trained specialists, certified or not, the one that serves or promised
+    most first.
+    """
 
     rungs: tuple[RungReport, ...]
     served_by: str | None = None
     timings: dict[str, Timing] = {}
+    releases: tuple[Release, ...] = ()
 
 
 class _Case(msgspec.Struct, frozen=True):
@@ -75,11 +82,14 @@ def climb(
         contenders.append(found)
         if found.promise >= ENOUGH_COVERAGE:
             break
-    reports |= _tested(case, _ranked(contenders, ladder))
-    served_by = next((name for name, report in reports.items() if report.certificate), None)
-    ordered = tuple(reports[name] for name in ladder.rungs if name in reports)
-    timings = {c.manifest.rung: c.timing for c in contenders if c.timing}
-    return Climb(rungs=ordered, served_by=served_by, timings=timings)
+    ranked = _ranked(contenders, ladder)
+    reports |= _tested(case, ranked)
+    return Climb(
+        rungs=tuple(reports[name] for name in ladder.rungs if name in reports),
+        served_by=next((name for name, report in reports.items() if report.certificate), None),
+        timings={c.manifest.rung: c.timing for c in contenders if c.timing},
+        releases=_releases(case, ranked, reports),
+    )
 
 
 def _try(
@@ -192,6 +202,16 @@ def _certificate(case: _Case, contender: Contender, point: CurvePoint) -> Certif
         },
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _releases(
+    case: _Case, ranked: Sequence[Contender], reports: Mapping[str, RungReport]
+) -> tuple[Release, ...]:
+    found = [
+        release_of(case.task, case.dataset, contender, reports[contender.manifest.rung])
+        for contender in ranked
+    ]
+    return tuple(sorted(found, key=lambda release: release.certificate is None))
 
 
 def _part(progress: Progress, place: int, of: int, name: str) -> Progress:

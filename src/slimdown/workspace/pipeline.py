@@ -15,14 +15,18 @@ from slimdown.ledger import load_prices
 from slimdown.report.model import Report
 from slimdown.resolve import resolve
 from slimdown.seams import Embedder, Progress
+from slimdown.types import TaskSet
 from slimdown.workspace.bench import Bench
 from slimdown.workspace.climbing import climb_all
 from slimdown.workspace.summary import summarise
 from slimdown.workspace.survey import Survey, survey
 
-SURVEY, REPORT = "survey", "report"
+SURVEY, REPORT, TASKS = "survey", "report", "tasks"
 LATEST = "latest"
-"""Where the newest survey and report are, beside those kept under their key."""
+"""Where the newest survey and report are, beside those kept under their key; of `TASKS`, only
+the newest one's key stands there."""
+
+_FORM = "with models asked for"  # surveys of another form are made anew
 
 
 def run_pipeline(bench: Bench, progress: Progress) -> Report:
@@ -40,6 +44,7 @@ def run_pipeline(bench: Bench, progress: Progress) -> Report:
     bench.store.put_result(SURVEY, key, found)
     bench.store.put_result(SURVEY, LATEST, found)
     outcomes = climb_all(bench, found, lambda share, note: progress(0.1 + 0.9 * share, note))
+    _keep_tasks(bench, TaskSet(embedder=embedder.name, tasks=found.tasks))
     report = summarise(found, outcomes, bench.settings)
     bench.store.put_result(REPORT, LATEST, report)
     return report
@@ -58,6 +63,7 @@ def _survey_key(bench: Bench, embedder: Embedder) -> str:
     settings = bench.settings
     return content_id(
         [
+            _FORM,
             bench.store.content_version(),
             embedder.name,
             settings.human_facing,
@@ -65,6 +71,11 @@ def _survey_key(bench: Bench, embedder: Embedder) -> str:
             settings.prices,
         ]
     )
+
+
+def _keep_tasks(bench: Bench, tasks: TaskSet) -> None:
+    tasks_id = content_id(tasks)
+    bench.store.put_results(TASKS, {tasks_id: tasks, LATEST: tasks_id})
 
 
 def _survey(bench: Bench, embedder: Embedder, progress: Progress) -> Survey:

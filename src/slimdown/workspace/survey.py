@@ -47,6 +47,10 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
         """The facts of all calls."""
         return total_of(self.facts.values())
 
+    def facts_of(self, task_id: str) -> CallFacts:
+        """Return the facts of a task's calls; a task without calls has empty ones."""
+        return self.facts.get(task_id, CallFacts())
+
 
 def survey(
     source: Source,

@@ -19,7 +19,8 @@ class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a set of calls amounts to; ``cost_usd`` covers all but the ``n_unpriced``.
 
     ``costs`` is a random sample of single calls' costs in USD, for the spread of a saving;
-    ``models`` are the upstream models that answered, the most frequent first.
+    ``models`` are the upstream models that answered, ``asked`` those that the requests named, the
+    most frequent first.
     """
 
     n_calls: int = 0
@@ -31,6 +32,7 @@ class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     last_at: str = ""
     costs: tuple[float, ...] = ()
     models: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 class Tally:
@@ -57,6 +59,7 @@ class _Sums:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.models: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
         self.costs: list[float] = []
         self.cost_usd = 0.0
         self.first_at = self.last_at = ""
@@ -67,6 +70,8 @@ class _Sums:
         self.counts["n_calls"] += 1
         self.counts["n_tokens"] += usage.input + usage.output
         self.models[str((call.response or {}).get("model") or call.request.get("model"))] += 1
+        if call.request.get("model"):
+            self.asked[str(call.request["model"])] += 1
         if call.started_at:
             self.first_at = min(self.first_at or call.started_at, call.started_at)
             self.last_at = max(self.last_at, call.started_at)
@@ -85,6 +90,7 @@ class _Sums:
             last_at=self.last_at,
             costs=tuple(self.costs),
             models=tuple(model for model, _ in self.models.most_common()),
+            asked=tuple(model for model, _ in self.asked.most_common()),
         )
 
     def _sample(self, usd: float) -> None:
