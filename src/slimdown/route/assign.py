@@ -8,20 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from slimdown.errors import UsageError
+from slimdown.route.candidates import Candidates
 from slimdown.seams import Embedder
-from slimdown.signature import (
-    constant_chars,
-    content_slice,
-    contract_id,
-    distances,
-    matches_messages,
-    messages_of,
-    tools_id,
-)
-from slimdown.types import JsonObject, Task, Template
+from slimdown.signature import content_slice, distances
+from slimdown.types import JsonObject, Task
 
 
 class Assigner:
@@ -34,43 +25,35 @@ class Assigner:
         """
         self._embedder = embedder
         _check_lengths(tasks, embedder)
-        self._tasks: dict[Template, list[Task]] = {}
-        for task in tasks:
-            self._tasks.setdefault(task.template, []).append(task)
-        self._templates: dict[tuple[str, str], list[Template]] = {}
-        for template in sorted(self._tasks, key=lambda t: (-len(t.slots), -constant_chars(t))):
-            base = (template.tools_id, template.contract_id)
-            self._templates.setdefault(base, []).append(template)
+        self._candidates = Candidates(tasks)
 
     def assign(self, requests: Sequence[JsonObject]) -> list[str | None]:
         """Return the id of each request's task, or None where it belongs to none."""
-        templates = [self._template(request) for request in requests]
         assigned: list[str | None] = [None] * len(requests)
-        by_content: dict[Template, list[int]] = {}
-        for index, template in enumerate(templates):
-            if template is None:
-                continue
-            tasks = self._tasks[template]
+        by_content: dict[tuple[str, ...], tuple[tuple[Task, ...], list[int]]] = {}
+        for index, request in enumerate(requests):
+            tasks = self._candidates.of(request)
             if len(tasks) == 1 and not tasks[0].centroid:
                 assigned[index] = tasks[0].id
-            else:
-                by_content.setdefault(template, []).append(index)
-        for template, indices in by_content.items():
-            found = self._nearest(template, [requests[i] for i in indices])
+            elif tasks:
+                ids = tuple(task.id for task in tasks)
+                by_content.setdefault(ids, (tasks, []))[1].append(index)
+        for tasks, indices in by_content.values():
+            found = self._nearest(tasks, [requests[i] for i in indices])
             for index, task_id in zip(indices, found, strict=True):
                 assigned[index] = task_id
         return assigned
 
-    def _template(self, request: JsonObject) -> Template | None:
-        """Return the most specific template that a request matches."""
-        messages = messages_of(request)
-        candidates = self._templates.get((tools_id(request), contract_id(request)), [])
-        return next((t for t in candidates if matches_messages(t, messages)), None)
-
-    def _nearest(self, template: Template, requests: list[JsonObject]) -> list[str | None]:
-        tasks = [task for task in self._tasks[template] if task.centroid]
+    def _nearest(
+        self, candidates: Sequence[Task], requests: Sequence[JsonObject]
+    ) -> list[str | None]:
+        tasks = [task for task in candidates if task.centroid]
         if self._embedder is None or not tasks:
             return [None] * len(requests)
+        # The gateway's process, which needs no vectors, does without numpy.
+        import numpy as np
+
+        template = tasks[0].template
         vectors = self._embedder.embed([content_slice(template, r) for r in requests])
         centroids = np.array([task.centroid for task in tasks], dtype=np.float32)
         far = distances(vectors, centroids)
