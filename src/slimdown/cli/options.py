@@ -35,6 +35,23 @@ PathsArgument = Annotated[
     list[Path], typer.Argument(metavar="PATH...", help="Logs: files or folders; .gz, .zst too.")
 ]
 
+UpstreamOption = Annotated[
+    str | None,
+    typer.Option(
+        "--upstream", help="Base URL of the LLM behind the gateway, for all models [OpenAI's]."
+    ),
+]
+PortOption = Annotated[int | None, typer.Option("--port", help="Port of the gateway [8400].")]
+HostOption = Annotated[
+    str | None, typer.Option("--host", help="Address that the gateway listens on [127.0.0.1].")
+]
+OnFailureOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on-failure", help="Where a call cannot be recorded: `open` answers it, `closed` refuses."
+    ),
+]
+
 
 def settings_from(
     workspace: Path | None = None,
@@ -48,5 +65,22 @@ def settings_from(
         "risk": risk,
         "delta": delta,
         "rungs": [name.strip() for name in rungs.split(",") if name.strip()] if rungs else None,
+    }
+    return load_settings(Path.cwd(), os.environ, flags)
+
+
+def gateway_settings_from(
+    workspace: Path | None,
+    upstream: str | None,
+    port: int | None,
+    host: str | None,
+    on_failure: str | None,
+) -> Settings:
+    """Return the settings in force for the gateway; an upstream given here is the only one."""
+    listening = {"port": port, "host": host, "on_failure": on_failure}
+    flags: dict[str, Any] = {
+        "workspace": str(workspace) if workspace else None,
+        "gateway": {name: value for name, value in listening.items() if value is not None},
+        "upstreams": {"upstream": {"url": upstream}} if upstream else None,
     }
     return load_settings(Path.cwd(), os.environ, flags)
