@@ -1,0 +1,1 @@
+"""What benchmarks/gateway.py and benchmarks/soak.py are made of."""
