@@ -1,0 +1,188 @@
+"""Chat completions: the chunks of a stream put together as the completion they stand for.
+
+Knows nothing of bytes. A chunk's unknown fields are kept: the last value that says anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from slimdown.capture.dialects.assembled import (
+    Assembled,
+    Payloads,
+    index_in,
+    object_in,
+    objects_in,
+    text_in,
+)
+from slimdown.sse import Event
+from slimdown.types import JsonObject
+
+_TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
+"""Fields of a delta that go on where the one before stopped; the last two are other providers'."""
+
+_OWN_FIELDS = frozenset(("index", "delta", "message", "text", "finish_reason", "logprobs"))
+
+
+class _ToolCall(msgspec.Struct):
+    id: str
+    name: str
+    arguments: list[str]
+    rest: JsonObject
+
+
+class _Choice(msgspec.Struct):
+    texts: dict[str, list[str]] = {}
+    tools: dict[int, _ToolCall] = {}
+    newest_tool: int = -1
+    message: JsonObject = {}
+    logprobs: JsonObject = {}
+    rest: JsonObject = {}
+    finish_reason: Any = None
+
+
+def same(value: JsonObject) -> JsonObject:
+    """Return a request or an answer as it is: its dialect is the one that we keep."""
+    return value
+
+
+def assemble(events: Iterable[Event]) -> Assembled:
+    """Return the chat completion that a stream of chunks stands for."""
+    made = _Completion()
+    payloads = Payloads(events)
+    for _, chunk in payloads:
+        made.take(chunk)
+    return made.finished(payloads)
+
+
+class _Completion:
+    """A completion as its chunks come."""
+
+    def __init__(self) -> None:
+        self.top: JsonObject = {}
+        self.choices: dict[int, _Choice] = {}
+        self.usages: list[Any] = []
+        self.running_usage: Any = None
+        self.failure: Any = None
+        self.inconsistent = False
+
+    def take(self, chunk: JsonObject) -> None:
+        if chunk.get("error"):
+            self.failure = self.failure or chunk["error"]
+        for key, value in chunk.items():
+            if key not in ("choices", "usage", "error") and value not in (None, "", []):
+                self.top[key] = value
+        choices = objects_in(chunk, "choices")
+        if chunk.get("usage") is not None:
+            self._take_usage(chunk["usage"], final=not choices)
+        for choice in choices:
+            self._take_choice(choice)
+
+    def _take_usage(self, usage: Any, *, final: bool) -> None:
+        # Some providers tell the count so far with every chunk: the last one holds then.
+        if final:
+            self.usages.append(usage)
+        else:
+            self.running_usage = usage
+
+    def _take_choice(self, piece: JsonObject) -> None:
+        choice = self.choices.setdefault(index_in(piece), _Choice())
+        delta = object_in(piece, "delta")
+        if isinstance(piece.get("text"), str):  # the older completions
+            delta = {"content": piece["text"]}
+        said = any(delta.get(key) for key in ("content", "tool_calls"))
+        self.inconsistent |= said and choice.finish_reason is not None
+        for key, value in delta.items():
+            self._take_field(choice, key, value)
+        for key, value in object_in(piece, "logprobs").items():
+            _grow(choice.logprobs, key, value)
+        choice.finish_reason = piece.get("finish_reason") or choice.finish_reason
+        choice.rest |= {k: v for k, v in piece.items() if k not in _OWN_FIELDS and v is not None}
+
+    def _take_field(self, choice: _Choice, key: str, value: Any) -> None:
+        if key in _TEXTS and isinstance(value, str):
+            choice.texts.setdefault(key, []).append(value)
+        elif key == "tool_calls" and isinstance(value, list):
+            for piece in value:
+                if isinstance(piece, dict):
+                    self._take_tool_call(choice, piece)
+        elif value is not None:
+            _grow(choice.message, key, value)
+
+    def _take_tool_call(self, choice: _Choice, piece: JsonObject) -> None:
+        index = index_in(piece, default=max(choice.newest_tool, 0))
+        function = object_in(piece, "function")
+        known = choice.tools.get(index)
+        identity = text_in(piece, "id")
+        if known is not None and identity and known.id and identity != known.id:
+            # Two calls under one index: keep them apart, and say that it was so.
+            self.inconsistent = "index" in piece or self.inconsistent
+            index, known = max(choice.tools) + 1, None
+        if known is None:
+            self.inconsistent |= index != len(choice.tools)
+            known = choice.tools[index] = _ToolCall("", "", [], {})
+        self.inconsistent |= index < choice.newest_tool
+        choice.newest_tool = max(choice.newest_tool, index)
+        known.id = known.id or identity
+        known.name = known.name or text_in(function, "name")
+        known.arguments.append(text_in(function, "arguments"))
+        own = ("index", "id", "function")
+        known.rest |= {k: v for k, v in piece.items() if k not in own and v is not None}
+
+    def finished(self, payloads: Payloads) -> Assembled:
+        answer = {**self.top, "object": "chat.completion"}
+        choices = sorted(self.choices.items())
+        answer["choices"] = [_choice(index, choice) for index, choice in choices]
+        usages = self.usages or ([] if self.running_usage is None else [self.running_usage])
+        if usages:
+            answer["usage"] = usages[-1]
+        complete = bool(choices) and all(choice.finish_reason for _, choice in choices)
+        return Assembled(
+            answer=answer,
+            whole=payloads.done or complete,
+            failure=self.failure,
+            inconsistent=self.inconsistent,
+            unreadable=payloads.unreadable,
+            usages=usages,
+        )
+
+
+def _choice(index: int, choice: _Choice) -> JsonObject:
+    texts = {key: "".join(pieces) for key, pieces in choice.texts.items()}
+    message: JsonObject = {"role": "assistant", "content": None} | choice.message | texts
+    if choice.tools:
+        message["tool_calls"] = [_tool_call(call) for _, call in sorted(choice.tools.items())]
+        message["content"] = message["content"] or None
+    made: JsonObject = {"index": index, "message": message, **choice.rest}
+    if choice.logprobs:
+        made["logprobs"] = choice.logprobs
+    return made | {"finish_reason": choice.finish_reason}
+
+
+def _tool_call(call: _ToolCall) -> JsonObject:
+    function = {"name": call.name, "arguments": "".join(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function, **call.rest}
+
+
+def _grow(grown: JsonObject, key: str, value: Any) -> None:
+    """Add a piece to a field: a list goes on, an object fieldwise, all else is what it is now."""
+    before = grown.get(key)
+    if isinstance(value, list) and isinstance(before, list):
+        before.extend(value)
+    elif isinstance(value, list):
+        grown[key] = list(value)
+    elif isinstance(value, dict) and isinstance(before, dict):
+        for inner, piece in value.items():
+            joins = isinstance(before.get(inner), str) and inner in _JOINED
+            before[inner] = before[inner] + piece if joins and isinstance(piece, str) else piece
+    elif isinstance(value, dict):
+        grown[key] = dict(value)
+    else:
+        grown[key] = value
+
+
+_JOINED = ("data", "transcript", "arguments")
+"""Of an audio answer and of the older ``function_call``: texts that come in pieces."""

@@ -1,0 +1,115 @@
+"""Bodies as they came over the wire: decompressed within bounds, decoded, or kept as bytes.
+
+Knows no dialect. Nothing here raises: what cannot be read is told.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import Any
+
+import msgspec
+import zstandard
+
+from slimdown.capture.dialects.assembled import decoded
+from slimdown.exchange import Headers
+from slimdown.types import JsonObject
+
+MAX_DECOMPRESSED_BYTES = 64 << 20
+"""A body that grows beyond this is taken for a bomb."""
+
+MAX_KEYS = 200_000
+"""A body with more keys is not decoded: it would take a processor too long."""
+
+_COUNTED_FROM = 1 << 20
+_MAX_ENCODINGS = 3
+_KEY_END = b'":'
+_ENCODE = msgspec.json.Encoder().encode
+
+
+class Undecodable(ValueError):
+    """A body whose content-encoding cannot be undone; its text is a short stable code."""
+
+
+def header(headers: Headers, name: bytes) -> str:
+    """Return a header's value in lower case, "" where there is none."""
+    value = next((value for key, value in headers if key == name), b"")
+    return value.strip().lower().decode("latin-1")
+
+
+def plain(body: bytes, headers: Headers) -> bytes:
+    """Return a body without its content-encoding; one that breaks off gives what came.
+
+    Raises `Undecodable` for what is corrupt, unknown, or larger than `MAX_DECOMPRESSED_BYTES`.
+    """
+    names = [name.strip() for name in header(headers, b"content-encoding").split(",")]
+    wanted = [name for name in reversed(names) if name not in ("", "identity")]
+    if len(wanted) > _MAX_ENCODINGS:
+        raise Undecodable("undecodable_nested")
+    for name in wanted:
+        body = _decompressed(body, name)
+    return body
+
+
+def json_object(body: bytes) -> JsonObject | None:
+    """Return the object that a body holds, or None: it is none, or has too many keys."""
+    if len(body) > _COUNTED_FROM and body.count(_KEY_END) > MAX_KEYS:
+        return None
+    value = decoded(body)
+    return value if isinstance(value, dict) else None
+
+
+def repeats_a_key(body: bytes, value: JsonObject) -> bool:
+    """Tell whether a body says more keys than were decoded, so that the value is not all of it.
+
+    Compares counts alone: a body that writes its quotes as ``\\u0022`` may be taken for one.
+    """
+    return body.count(_KEY_END) > _ENCODE(value).count(_KEY_END)
+
+
+def kept_bytes(body: bytes, bound: int) -> JsonObject:
+    """Return bytes as JSON can hold them: at most the first ``bound``, and how many they were."""
+    return {"base64": base64.b64encode(body[:bound]).decode(), "n_bytes": len(body)}
+
+
+def _decompressed(body: bytes, name: str) -> bytes:
+    try:
+        if name in ("gzip", "x-gzip"):
+            return _inflated(body, 31)
+        if name == "deflate":
+            # RFC 9110 means zlib's format; some servers send the bare one.
+            return _inflated(body, 15 if _is_zlib(body) else -15)
+        if name == "zstd":
+            return _unzstandard(body)
+    except (zlib.error, zstandard.ZstdError) as error:
+        raise Undecodable(f"undecodable_{name}") from error
+    raise Undecodable("undecodable_encoding")
+
+
+def _inflated(body: bytes, window_bits: int) -> bytes:
+    parts: list[bytes] = []
+    left = MAX_DECOMPRESSED_BYTES
+    while body:
+        unpacking = zlib.decompressobj(window_bits)
+        part = unpacking.decompress(body, left + 1)
+        left -= len(part)
+        if left < 0:
+            raise Undecodable("undecodable_bomb")
+        parts.append(part)
+        # gzip may be several members, one after the other; what follows other formats is noise.
+        body = unpacking.unused_data if window_bits == 31 and part else b""
+    return b"".join(parts)
+
+
+def _is_zlib(body: bytes) -> bool:
+    return len(body) > 1 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+
+
+def _unzstandard(body: bytes) -> bytes:
+    unpacking: Any = zstandard.ZstdDecompressor(max_window_size=MAX_DECOMPRESSED_BYTES)
+    with unpacking.stream_reader(body, read_across_frames=True) as reader:
+        data: bytes = reader.read(MAX_DECOMPRESSED_BYTES + 1)
+    if len(data) > MAX_DECOMPRESSED_BYTES:
+        raise Undecodable("undecodable_bomb")
+    return data

@@ -1,0 +1,31 @@
+"""Why a call failed, as a short stable code, and after it the provider's own code for it.
+
+Never holds a payload: what a provider says in words may quote the prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from slimdown.types import JsonObject
+
+_CODE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
+
+
+def with_code(code: str, error: Any) -> str:
+    """Return a code, followed by what a provider's error object calls itself.
+
+    Takes the object of OpenAI's and Anthropic's error answers, or the whole answer around it.
+    """
+    inner = error.get("error", error) if isinstance(error, dict) else error
+    inner = inner if isinstance(inner, dict) else {}
+    told = [inner.get(key) for key in ("type", "code")]
+    words = [word for word in told if isinstance(word, str) and _CODE.fullmatch(word)]
+    return f"{code}: {' '.join(dict.fromkeys(words))}" if words else code
+
+
+def failure_in(answer: JsonObject) -> Any:
+    """Return the error that stands in an answer's place, None where it is an answer."""
+    answers = any(answer.get(key) for key in ("choices", "content", "data"))
+    return None if answers else answer.get("error")
