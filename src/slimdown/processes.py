@@ -29,8 +29,8 @@ LONGEST_PAUSE_S = 5.0
 STEADY_S = 30.0
 """A child that was up this long is started again after the first pause, not a longer one."""
 
-DRAIN_S = 30.0
-"""What children get to finish their work in; then they are killed."""
+DRAIN_S = 45.0
+"""What children get to finish in: more than the 30 s in which the gateway ends its calls itself."""
 
 _FINAL_CODES = (2, 4)
 """A command that leaves with these was given wrong settings or a wrong key: so will the next."""
