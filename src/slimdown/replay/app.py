@@ -1,0 +1,183 @@
+"""The ASGI application that stands in for an LLM: it answers what was recorded, and nothing else.
+
+It answers chat completions, Responses and Anthropic's messages, streamed or not, whatever dialect
+a call was recorded in. It keeps no key, checks none, and asks nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Literal
+
+import msgspec
+
+from slimdown.replay.dialects import DIALECTS, Dialect
+from slimdown.replay.index import ReplayIndex
+from slimdown.replay.recorded import Recorded, error_body
+from slimdown.types import Call, JsonObject
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+OnMiss = Literal["error", "nearest"]
+
+MISS = "replay_miss"
+"""Code of the error that answers a request which was never recorded."""
+
+_JSON = b"application/json"
+_EVENTS = b"text/event-stream; charset=utf-8"
+_INVALID = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class ReplayApp:
+    """Answers from recorded calls; `n_given` counts answers, `n_missed` what was not recorded.
+
+    ``speed`` divides the recorded latency: 1 takes the time that the call took, 10 a tenth of it,
+    0 none at all. For ``on_miss`` and ``model_check`` see `ReplayIndex`.
+    """
+
+    def __init__(
+        self,
+        calls: Iterable[Call],
+        *,
+        on_miss: OnMiss = "error",
+        speed: float = 0.0,
+        model_check: bool = False,
+    ) -> None:
+        """Read all calls once; they are not kept."""
+        self.index = ReplayIndex(calls, nearest=on_miss == "nearest", model_check=model_check)
+        self.n_given = 0
+        self.n_missed = 0
+        self._seconds_per_ms = 0.001 / speed if speed > 0 else 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        dialect = DIALECTS.get(path) if method == "POST" else None
+        if dialect is not None:
+            await self._answer(dialect, receive, send)
+        elif (method, path) == ("GET", "/v1/models"):
+            await _reply(send, 200, _models(self.index.models))
+        else:
+            message = f"{method} {path} is not replayed; answered are POST {', '.join(DIALECTS)}."
+            await _reply(send, 404, error_body(message, "not_found", "invalid_request_error"))
+
+    async def _answer(self, dialect: Dialect, receive: Receive, send: Send) -> None:
+        request = _decoded(await _read(receive))
+        if request is None:
+            fault = error_body("the body is not a JSON object.", "invalid_json", _REFUSED)
+            await _reply(send, 400, dialect.error(fault))
+            return
+        found = self.index.find(dialect.chat_request(request))
+        if found is None:
+            self.n_missed += 1
+            await _reply(send, 404, dialect.error(_missed(self.index)))
+            return
+        self.n_given += 1
+        if found.status < 400 and request.get("stream") is True:
+            await self._stream(dialect, found, request, receive, send)
+        elif not await _gone_within(receive, found.latency_ms * self._seconds_per_ms):
+            await _reply(send, found.status, _whole(dialect, found, request))
+
+    async def _stream(
+        self, dialect: Dialect, found: Recorded, request: JsonObject, receive: Receive, send: Send
+    ) -> None:
+        events = dialect.events(msgspec.json.decode(found.body), request)
+        due = [at * self._seconds_per_ms for at in times_of(found, len(events))]
+        loop = asyncio.get_running_loop()
+        began, started = loop.time(), False
+        for event, at in zip(events, due, strict=True):
+            if await _gone_within(receive, began + at - loop.time()):
+                return
+            if not started:
+                await send(_start(200, _EVENTS, None))
+                started = True
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+_REFUSED = "invalid_request_error"
+
+
+def times_of(found: Recorded, n_events: int) -> list[float]:
+    """Return when each event of a stream is due, in recorded milliseconds from the request.
+
+    The first is due with the first byte where its time is known, else after one share of the whole
+    like every other; the last with the end.
+    """
+    end = found.latency_ms
+    first = min(found.first_ms, end) if found.first_ms else end / max(n_events, 1)
+    step = (end - first) / max(n_events - 1, 1)
+    return [first + step * place for place in range(n_events)]
+
+
+def _whole(dialect: Dialect, found: Recorded, request: JsonObject) -> JsonObject | bytes:
+    if dialect is DIALECTS["/v1/chat/completions"]:
+        return found.body  # as recorded, and the way that is taken most
+    value = msgspec.json.decode(found.body)
+    return dialect.error(value) if found.status >= 400 else dialect.body(value, request)
+
+
+def _missed(index: ReplayIndex) -> JsonObject:
+    message = (
+        f"none of the {index.n_answers:,} recorded calls asked this. Nothing was asked elsewhere. "
+        "Record the call and replay it too, or start with --on-miss nearest."
+    )
+    return error_body(message, MISS, _REFUSED)
+
+
+def _models(names: list[str]) -> JsonObject:
+    same = {"object": "model", "created": 0, "owned_by": "slimdown-replay"}
+    return {"object": "list", "data": [{"id": name, **same} for name in names]}
+
+
+def _decoded(body: bytes) -> JsonObject | None:
+    try:
+        value = msgspec.json.decode(body)
+    except _INVALID:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+async def _read(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):  # a client that left has no more either
+            return b"".join(parts)
+
+
+async def _gone_within(receive: Receive, seconds: float) -> bool:
+    """Wait so long; return at once, with True, if the client leaves meanwhile."""
+    if seconds <= 0:
+        return False
+    try:
+        message = await asyncio.wait_for(receive(), seconds)
+    except TimeoutError:
+        return False
+    return bool(message["type"] == "http.disconnect")
+
+
+async def _reply(send: Send, status: int, body: JsonObject | bytes) -> None:
+    data = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    await send(_start(status, _JSON, len(data)))
+    await send({"type": "http.response.body", "body": data})
+
+
+def _start(status: int, content_type: bytes, length: int | None) -> JsonObject:
+    headers = [(b"content-type", content_type)]
+    headers += [] if length is None else [(b"content-length", str(length).encode())]
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
