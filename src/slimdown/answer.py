@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from slimdown.types import Answer, Call, JsonObject
+from slimdown.canonical import canonical_json
+from slimdown.types import Answer, Call, JsonObject, OutputKind
 
 
 def answer_of(call: Call) -> Answer | None:
@@ -28,6 +29,13 @@ def answer_of(call: Call) -> Answer | None:
     if not text.strip():
         return None
     return _text_answer(text.strip())
+
+
+def output_of(kind: OutputKind, answer: Answer) -> Any:
+    """Return an answer in the form that a task of this kind holds (see `Example`)."""
+    if kind in ("label", "text") and answer.kind != "text":
+        return canonical_json(answer.value).decode()
+    return answer.value
 
 
 def answer_message(response: JsonObject | None) -> JsonObject | None:

@@ -2,10 +2,11 @@
 
 import pytest
 
+from slimdown.answer import output_of
 from slimdown.curate import Kept
 from slimdown.testing import sample_call
 from slimdown.types import Answer, OutputKind, Slot, Task, Template
-from slimdown.workspace.examples import examples_of, output_of
+from slimdown.workspace.examples import examples_of
 
 TASK = Task(
     id="t1",

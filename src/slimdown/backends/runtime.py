@@ -48,6 +48,10 @@ class RuntimeClient:
         """Return the breaker's state: "open" while nobody waits for the runtime."""
         return self._breaker.state
 
+    async def open(self) -> None:
+        """Make ready within the running loop; the first question would do it too."""
+        self._opened()
+
     async def ask(self, body: bytes, offered: Sequence[str]) -> RuntimeAnswer | RuntimeRefusal:
         """Send a caller's own request; ``offered`` are the ids of specialists that may answer.
 

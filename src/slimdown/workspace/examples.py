@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
-from slimdown.answer import answer_of
-from slimdown.canonical import canonical_json
+from slimdown.answer import answer_of, output_of
 from slimdown.curate import Kept, split
 from slimdown.signature import specialist_input
 from slimdown.store import Store
-from slimdown.types import Answer, Call, Dataset, Example, OutputKind, Task
+from slimdown.types import Call, Dataset, Example, Task
 from slimdown.workspace.survey import Survey
 
 
@@ -36,10 +34,3 @@ def dataset_of(store: Store, found: Survey, task: Task) -> Dataset:
     facts = {k.call_id: k for k in found.kept if found.members.get(k.call_id) == task.id}
     examples = list(examples_of(task, store.calls(ids=facts), facts))
     return split(examples, task_id=task.id, kind=task.kind)
-
-
-def output_of(kind: OutputKind, answer: Answer) -> Any:
-    """Return an answer in the form that a task of this kind holds (see `Example`)."""
-    if kind in ("label", "text") and answer.kind != "text":
-        return canonical_json(answer.value).decode()
-    return answer.value
