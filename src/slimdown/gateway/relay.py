@@ -1,0 +1,206 @@
+"""Passes a call to the upstream and its answer back, byte for byte, recorded before its last byte.
+
+A stream goes on piece by piece as it comes; only its last event waits for the row. Any other
+answer to a model call is held until its row is there. What is no model call just passes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from slimdown.exchange import Outcome
+from slimdown.gateway.ending import Ending
+from slimdown.gateway.outgoing import header, returned_headers
+from slimdown.gateway.passage import Passage
+from slimdown.gateway.recording import Recording
+from slimdown.gateway.replies import Problem, reply_problem
+from slimdown.gateway.upstreams import Unanswered, Upstream, Upstreams, invalid
+from slimdown.settings import GatewaySettings
+
+_BROKEN = (aiohttp.ClientError, OSError)
+
+
+class Relay:
+    """Relays calls to upstreams."""
+
+    def __init__(
+        self, settings: GatewaySettings, upstreams: Upstreams, recording: Recording
+    ) -> None:
+        """Use these upstreams, and this recording."""
+        self._settings = settings
+        self._upstreams = upstreams
+        self._recording = recording
+
+    async def relay(self, passage: Passage, send: Any) -> None:
+        """Ask the upstream and pass its answer on; a failure of its is an error for the caller."""
+        inbound = passage.inbound
+        upstream = self._upstreams.choose(inbound.model)
+        passage.upstream = upstream.name
+        refusal = self._recording.refusal() if inbound.endpoint else None
+        if refusal is not None:
+            await reply_problem(send, refusal, self._recording.headers(passage))
+            return
+        try:
+            response = await self._asked(upstream, passage)
+        except Unanswered as failure:
+            await self._fail(passage, send, failure.outcome, failure.problem)
+            return
+        try:
+            await self._pass_on(response, passage, send)
+        finally:
+            # Bytes that are still to come are not wanted: only a whole answer's connection is kept.
+            response.release() if response.content.at_eof() else response.close()
+
+    async def _asked(self, upstream: Upstream, passage: Passage) -> aiohttp.ClientResponse:
+        asked = time.perf_counter()
+        try:
+            return await self._upstreams.ask(upstream, passage.inbound)
+        finally:
+            passage.waited(asked)
+
+    async def _pass_on(self, response: aiohttp.ClientResponse, passage: Passage, send: Any) -> None:
+        passage.status = response.status
+        passage.headers = returned_headers(response.raw_headers)
+        if passage.inbound.endpoint is None:
+            await self._unrecorded(response, passage, send)
+        elif header(passage.headers, b"content-type").startswith(b"text/event-stream"):
+            await self._stream(response, passage, send)
+        else:
+            await self._whole(response, passage, send)
+
+    async def _unrecorded(
+        self, response: aiohttp.ClientResponse, passage: Passage, send: Any
+    ) -> None:
+        """Pass on what is no model call; a break in it breaks the caller's answer off, too."""
+        await self._start(passage, send)
+        try:
+            async for piece in self._pieces(response):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except (*_BROKEN, TimeoutError):
+            raise Severed from None
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _whole(self, response: aiohttp.ClientResponse, passage: Passage, send: Any) -> None:
+        began = time.perf_counter()
+        try:
+            async for piece in self._pieces(response):
+                passage.add(piece)
+        except _BROKEN:
+            await self._fail(passage, send, "upstream_truncated", _truncated(passage.upstream))
+            return
+        except TimeoutError:
+            problem = _stalled(passage.upstream, self._settings.idle_timeout_s)
+            await self._fail(passage, send, "upstream_stalled", problem)
+            return
+        finally:
+            passage.waited(began)
+        if passage.cut:
+            problem = _too_long(passage.upstream, passage.most)
+            await self._fail(passage, send, "too_large", problem)
+            return
+        if _is_invalid(passage):
+            await self._fail(passage, send, "upstream_invalid", invalid(passage.upstream))
+            return
+        await self._recording.deliver(passage, send)
+
+    async def _stream(self, response: aiohttp.ClientResponse, passage: Passage, send: Any) -> None:
+        """Pass a stream on; hold its last event back until the call is recorded."""
+        await self._start(passage, send)
+        ending = Ending()
+        outcome: Outcome = "ok"
+        problem: Problem | None = None
+        try:
+            async for piece in self._pieces(response):
+                passage.add(piece)
+                if not passage.recorded and ending.reached_by(piece):
+                    await self._recording.record(passage)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if not (passage.recorded or ending.is_whole(passage)):
+                outcome, problem = "upstream_truncated", _truncated(passage.upstream)
+        except _BROKEN:
+            outcome, problem = "upstream_truncated", _truncated(passage.upstream)
+        except TimeoutError:
+            problem = _stalled(passage.upstream, self._settings.idle_timeout_s)
+            outcome = "upstream_stalled"
+        if not passage.recorded:
+            await self._recording.record(passage, outcome)
+        elif problem is not None:
+            problem = None  # the answer was whole before the connection broke
+        last = problem.event() if problem else b""
+        await send({"type": "http.response.body", "body": last})
+
+    async def _start(self, passage: Passage, send: Any) -> None:
+        headers = [*passage.headers, *self._recording.headers(passage)]
+        await send({"type": "http.response.start", "status": passage.status, "headers": headers})
+
+    async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """Yield the body as it came, HTTP chunk by HTTP chunk; raises `TimeoutError` on a stall."""
+        idle_s = self._settings.idle_timeout_s
+        ends_at = time.monotonic() + self._settings.longest_s
+        content = response.content
+        while True:
+            async with asyncio.timeout(idle_s):
+                piece, _ = await content.readchunk()
+            if piece:
+                yield piece
+            elif content.at_eof():
+                return
+            if time.monotonic() > ends_at:
+                raise TimeoutError
+
+    async def _fail(self, passage: Passage, send: Any, outcome: Any, problem: Problem) -> None:
+        """Record a call that failed upstream, and tell the caller."""
+        await self._recording.record(passage, outcome)
+        await reply_problem(send, problem, self._recording.headers(passage))
+
+
+class Severed(Exception):
+    """The answer broke off after its head had gone: the caller's connection must break, too."""
+
+
+def _is_invalid(passage: Passage) -> bool:
+    """Tell whether an answer that claims success holds no JSON where JSON is due.
+
+    An error that is no JSON passes as it is: its status says what matters. One in a coding is
+    left to the recorder, and so is a stream that somebody asked for.
+    """
+    if passage.status != 200 or header(passage.headers, b"content-encoding"):
+        return False
+    try:
+        msgspec.json.decode(b"".join(passage.pieces), type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return True
+    return False
+
+
+def _truncated(name: str) -> Problem:
+    return Problem(
+        502,
+        "upstream_truncated",
+        f"The upstream {name} broke off before its answer was whole. What came is recorded as "
+        "broken off. Send the call again.",
+    )
+
+
+def _stalled(name: str, idle_s: float) -> Problem:
+    return Problem(
+        504,
+        "upstream_stalled",
+        f"The upstream {name} fell silent for {idle_s:g} s in the middle of its answer. What came "
+        "is recorded as broken off. Send the call again, or raise gateway.idle_timeout_s.",
+    )
+
+
+def _too_long(name: str, most: int) -> Problem:
+    return Problem(
+        502,
+        "upstream_too_large",
+        f"The upstream {name} answered with more than {most:,} bytes. The beginning is recorded. "
+        "Raise gateway.max_body_bytes if such answers are due.",
+    )
