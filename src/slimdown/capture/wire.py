@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from slimdown.capture.dialects import DIALECTS, Dialect
+from slimdown.capture.dialects import DIALECTS, Dialect, chat
 from slimdown.capture.dialects.assembled import Assembled
 from slimdown.capture.times import iso_time
 from slimdown.capture.wire_body import (
@@ -22,7 +22,7 @@ from slimdown.capture.wire_body import (
     plain,
     repeats_a_key,
 )
-from slimdown.capture.wire_error import failure_in, with_code
+from slimdown.capture.wire_error import with_code
 from slimdown.capture.wire_session import session_of_request
 from slimdown.capture.wire_usage import without_bad_usage
 from slimdown.exchange import Exchange
@@ -41,6 +41,7 @@ _PATHS: tuple[tuple[str, Endpoint], ...] = (
     ("/completions", "completions"),
     ("/embeddings", "embeddings"),
 )
+_NO_DIALECT = Dialect(chat.same, chat.same, chat.assemble)
 _THREADS = re.compile(r"/threads/[^/]+/messages$")  # of the Assistants API: no model answers
 _RAW_REQUEST_BYTES = 1 << 20
 _RAW_RESPONSE_BYTES = 64 << 10
@@ -115,7 +116,7 @@ def _answer(exchange: Exchange, dialect: Dialect | None) -> _Answer:
 
 
 def _read(exchange: Exchange, dialect: Dialect | None, body: bytes) -> _Answer:
-    start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = body.lstrip(b"\xef\xbb\xbf \t\r\n")[:16]  # some send blanks to keep a line alive
     if start[:1] == b"{":
         value = json_object(body)
         if value is not None:
@@ -141,7 +142,7 @@ def _judged(
     exchange: Exchange, dialect: Dialect | None, native: JsonObject, assembled: Assembled | None
 ) -> _Answer:
     """Return an answer in chat's words, with what is wrong with it."""
-    failure = assembled.failure if assembled else failure_in(native)
+    failure = assembled.failure if assembled else (dialect or _NO_DIALECT).failure(native)
     if dialect is None or (failure and assembled is None):
         return _Answer(native, _error(exchange, failure, assembled))
     response = dialect.answer(native)
@@ -155,7 +156,7 @@ def _judged(
         response,
         error,
         flags=flags + (["usage_unusable"] if aside else []),
-        notes={"usage_set_aside": aside} if aside else {},
+        notes={"usage_set_aside": aside} if any(aside) else {},
         streamed=assembled is not None,
     )
 

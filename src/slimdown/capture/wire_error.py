@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from slimdown.types import JsonObject
-
 _CODE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
 
 
@@ -22,10 +20,5 @@ def with_code(code: str, error: Any) -> str:
     inner = inner if isinstance(inner, dict) else {}
     told = [inner.get(key) for key in ("type", "code")]
     words = [word for word in told if isinstance(word, str) and _CODE.fullmatch(word)]
+    words = [word for word in words if word != "error"]  # which says nothing
     return f"{code}: {' '.join(dict.fromkeys(words))}" if words else code
-
-
-def failure_in(answer: JsonObject) -> Any:
-    """Return the error that stands in an answer's place, None where it is an answer."""
-    answers = any(answer.get(key) for key in ("choices", "content", "data"))
-    return None if answers else answer.get("error")

@@ -65,6 +65,12 @@ def decoded(text: str | bytes) -> Any:
         return None
 
 
+def failure_in(answer: JsonObject) -> Any:
+    """Return the error that stands in an answer's place, None where it is an answer."""
+    answers = any(answer.get(key) for key in ("choices", "content", "data"))
+    return None if answers else answer.get("error")
+
+
 def text_in(value: JsonObject, key: str) -> str:
     """Return the text under a key, "" where there is none."""
     found = value.get(key)

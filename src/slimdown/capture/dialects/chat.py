@@ -24,6 +24,7 @@ from slimdown.types import JsonObject
 _TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
 """Fields of a delta that go on where the one before stopped; the last two are other providers'."""
 
+_PER_CHUNK = frozenset(("choices", "usage", "error", "obfuscation"))
 _OWN_FIELDS = frozenset(("index", "delta", "message", "text", "finish_reason", "logprobs"))
 
 
@@ -73,7 +74,7 @@ class _Completion:
         if chunk.get("error"):
             self.failure = self.failure or chunk["error"]
         for key, value in chunk.items():
-            if key not in ("choices", "usage", "error") and value not in (None, "", []):
+            if key not in _PER_CHUNK and value not in (None, "", []):
                 self.top[key] = value
         choices = objects_in(chunk, "choices")
         if chunk.get("usage") is not None:
@@ -91,7 +92,7 @@ class _Completion:
     def _take_choice(self, piece: JsonObject) -> None:
         choice = self.choices.setdefault(index_in(piece), _Choice())
         delta = object_in(piece, "delta")
-        if isinstance(piece.get("text"), str):  # the older completions
+        if "delta" not in piece and isinstance(piece.get("text"), str):  # the older completions
             delta = {"content": piece["text"]}
         said = any(delta.get(key) for key in ("content", "tool_calls"))
         self.inconsistent |= said and choice.finish_reason is not None

@@ -1,0 +1,300 @@
+"""Anthropic's messages as chat completions: requests, answers, and streams of content blocks.
+
+What has a word in chat is put in that word; the rest is carried under its own name. Written from
+Anthropic's API reference (Messages, Streaming Messages). Knows nothing of bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from slimdown.capture.dialects.assembled import (
+    Assembled,
+    Payloads,
+    decoded,
+    index_in,
+    object_in,
+    objects_in,
+    text_in,
+)
+from slimdown.capture.messages import as_text, tool_call
+from slimdown.sse import Event
+from slimdown.types import JsonObject
+
+_FINISH = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_RENAMED = {"max_tokens": "max_completion_tokens", "stop_sequences": "stop"}
+_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+_CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
+_THINKING = ("thinking", "redacted_thinking")
+
+
+def chat_request(request: JsonObject) -> JsonObject:
+    """Return a messages request as a chat-completions request."""
+    own = ("messages", "system", "tools", "tool_choice")
+    made = {_RENAMED.get(key, key): value for key, value in request.items() if key not in own}
+    messages: list[JsonObject] = []
+    if request.get("system"):
+        messages.append({"role": "system", "content": _content(request["system"])})
+    for message in objects_in(request, "messages"):
+        messages += _chat_messages(message)
+    made["messages"] = messages
+    if isinstance(request.get("tools"), list):
+        made["tools"] = [_tool(tool) for tool in request["tools"]]
+    made |= _choice_of_tools(request.get("tool_choice"))
+    return made | _form(request)
+
+
+def chat_answer(answer: JsonObject) -> JsonObject:
+    """Return an Anthropic message as a chat completion."""
+    if not isinstance(answer.get("content"), list):
+        return answer
+    own = ("id", "model", "service_tier", "container", "context_management")
+    made: JsonObject = {key: answer[key] for key in own if key in answer}
+    made["object"] = "chat.completion"
+    reason = answer.get("stop_reason")
+    choice: JsonObject = {
+        "index": 0,
+        "message": _assistant(objects_in(answer, "content")),
+        "finish_reason": _FINISH.get(reason, reason) if isinstance(reason, str) else None,
+    }
+    if answer.get("stop_sequence"):
+        choice["stop_sequence"] = answer["stop_sequence"]
+    made["choices"] = [choice]
+    if isinstance(answer.get("usage"), dict):
+        made["usage"] = chat_usage(answer["usage"])
+    return made
+
+
+def chat_usage(usage: JsonObject) -> JsonObject:
+    """Return token counts in chat's words: there the tokens of the cache are among the prompt's.
+
+    Counts that are none are handed on as they are, for others to judge.
+    """
+    read, written = (usage.get(key) or 0 for key in _CACHED)
+    counts: list[Any] = [usage.get("input_tokens"), read, written]
+    output: Any = usage.get("output_tokens")
+    rest = {k: v for k, v in usage.items() if k not in (*_CACHED, "input_tokens", "output_tokens")}
+    details = {"cached_tokens": read, "cache_creation_tokens": written}
+    made = {"completion_tokens": output, "prompt_tokens_details": details, **rest}
+    if not all(isinstance(count, int) and count >= 0 for count in (*counts, output)):
+        return {"prompt_tokens": counts[0]} | made
+    prompt = sum(counts)
+    return {"prompt_tokens": prompt, "total_tokens": prompt + output} | made
+
+
+def assemble(events: Iterable[Event]) -> Assembled:
+    """Return the Anthropic message that a stream of events stands for."""
+    made = _Message()
+    payloads = Payloads(events)
+    for _, event in payloads:
+        made.take(event)
+    return made.finished(payloads)
+
+
+class _Block(msgspec.Struct):
+    value: JsonObject
+    texts: dict[str, list[str]] = {}
+    open: bool = True
+
+
+_DELTAS = {
+    "text_delta": "text",
+    "input_json_delta": "partial_json",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+}
+
+
+class _Message:
+    """An Anthropic message as its events come."""
+
+    def __init__(self) -> None:
+        self.message: JsonObject = {}
+        self.blocks: list[_Block] = []
+        self.usage: JsonObject = {}
+        self.failure: Any = None
+        self.stopped = False
+        self.inconsistent = False
+        self.falling = False
+
+    def take(self, event: JsonObject) -> None:
+        kind = event.get("type")
+        if kind == "error" or (kind is None and event.get("error")):
+            self.failure = self.failure or event.get("error") or {"type": "error"}
+        elif kind == "message_start":
+            self.inconsistent |= bool(self.message)
+            self.message = dict(object_in(event, "message"))
+            self._take_usage(self.message.get("usage"))
+        elif kind == "message_delta":
+            self.message |= {k: v for k, v in object_in(event, "delta").items() if v is not None}
+            self._take_usage(event.get("usage"))
+        elif kind == "message_stop":
+            self.stopped = True
+        elif isinstance(kind, str) and kind.startswith("content_block_"):
+            self._take_block(kind, event)
+
+    def _take_usage(self, usage: Any) -> None:
+        if not isinstance(usage, dict):
+            return
+        told = {key: value for key, value in usage.items() if value is not None}
+        before, now = self.usage.get("output_tokens"), told.get("output_tokens")
+        self.falling |= isinstance(before, int) and isinstance(now, int) and now < before
+        self.usage |= told
+
+    def _take_block(self, kind: str, event: JsonObject) -> None:
+        index = index_in(event, default=-1)
+        if kind == "content_block_start":
+            in_turn = index == len(self.blocks) and not any(block.open for block in self.blocks)
+            self.inconsistent |= not in_turn or self.stopped
+            self.blocks.append(_Block(dict(object_in(event, "content_block"))))
+            return
+        if not 0 <= index < len(self.blocks):
+            self.blocks.append(_Block({"type": "text"}, open=False))
+        block = self.blocks[min(index, len(self.blocks) - 1)]
+        self.inconsistent |= not block.open
+        if kind == "content_block_stop":
+            block.open = False
+        else:
+            _take_delta(block, object_in(event, "delta"))
+
+    def finished(self, payloads: Payloads) -> Assembled:
+        answer = self.message | {"content": [_finished(block) for block in self.blocks]}
+        if self.usage:
+            answer["usage"] = self.usage
+        return Assembled(
+            answer=answer,
+            whole=self.stopped or (bool(answer.get("stop_reason")) and self.failure is None),
+            failure=self.failure,
+            inconsistent=self.inconsistent,
+            unreadable=payloads.unreadable,
+            usages=[self.usage] * 2 if self.falling else [],
+        )
+
+
+def _take_delta(block: _Block, delta: JsonObject) -> None:
+    key = _DELTAS.get(text_in(delta, "type"))
+    if key is not None:
+        block.texts.setdefault(key, []).append(text_in(delta, key))
+    elif isinstance(delta.get("citation"), dict):
+        listed = block.value.get("citations")
+        block.value["citations"] = [*(listed or ()), delta["citation"]]
+
+
+def _finished(block: _Block) -> JsonObject:
+    value = dict(block.value)
+    for key, pieces in block.texts.items():
+        text = "".join(pieces)
+        if key == "partial_json":
+            # A call that was cut short keeps what came of its arguments, as text.
+            parsed = decoded(text) if text.strip() else {}
+            value["input"] = text if parsed is None else parsed
+        else:
+            value[key] = text_in(value, key) + text
+    return value
+
+
+def _chat_messages(message: JsonObject) -> Iterator[JsonObject]:
+    """Yield the chat messages of one: a tool's result is a message of its own there."""
+    content = message.get("content")
+    role = message.get("role")
+    if not isinstance(content, list):
+        yield message
+    elif role == "assistant":
+        yield _assistant(objects_in(message, "content"))
+    else:
+        yield from _user(content, role)
+
+
+def _user(content: list[Any], role: Any) -> Iterator[JsonObject]:
+    parts: list[Any] = []
+    for part in content:
+        if not isinstance(part, dict) or part.get("type") != "tool_result":
+            parts.append(part)
+            continue
+        if parts:
+            yield {"role": role, "content": _content(parts)}
+            parts = []
+        own = ("type", "tool_use_id", "content")
+        rest = {key: value for key, value in part.items() if key not in own}
+        result = _content(part.get("content") or "")
+        yield {"role": "tool", "tool_call_id": part.get("tool_use_id"), "content": result} | rest
+    if parts or not content:
+        yield {"role": role, "content": _content(parts)}
+
+
+def _assistant(blocks: list[JsonObject]) -> JsonObject:
+    """Return an assistant's message: its text, its calls of tools, its reasoning, and the rest.
+
+    Text blocks follow each other without a break (citations cut them), and so they are joined;
+    where blocks of other kinds stand among them, such as a search's results, all are kept.
+    """
+    message: JsonObject = {"role": "assistant", "content": None}
+    said = [b for b in blocks if b.get("type") not in (*_THINKING, "tool_use")]
+    if all(block.get("type") == "text" and isinstance(block.get("text"), str) for block in said):
+        message["content"] = "".join(block["text"] for block in said) if said else None
+    else:
+        message["content"] = said
+    calls = [
+        tool_call(as_text(block.get("name")), block.get("input"), block.get("id"))
+        for block in blocks
+        if block.get("type") == "tool_use"
+    ]
+    if calls:
+        message["tool_calls"] = calls
+    thought = [block for block in blocks if block.get("type") in _THINKING]
+    if thought:
+        message["reasoning_content"] = "".join(text_in(block, "thinking") for block in thought)
+        message["thinking_blocks"] = thought
+    return message
+
+
+def _content(content: Any) -> Any:
+    """Return content in chat form: a sole text part as the text that it holds."""
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
+        part = content[0]
+        if part.get("type") == "text" and part.keys() == {"type", "text"}:
+            return part.get("text")
+    return content
+
+
+def _tool(tool: Any) -> Any:
+    """Return a function in chat form; a tool of the provider's own (typed) stays as it is."""
+    if not isinstance(tool, dict) or "input_schema" not in tool:
+        return tool
+    own = ("type", "input_schema")
+    function = {key: value for key, value in tool.items() if key not in own}
+    return {"type": "function", "function": function | {"parameters": tool["input_schema"]}}
+
+
+def _choice_of_tools(choice: Any) -> JsonObject:
+    if not isinstance(choice, dict):
+        return {}
+    kind = choice.get("type")
+    made: JsonObject = {}
+    if kind == "tool":
+        made["tool_choice"] = {"type": "function", "function": {"name": choice.get("name")}}
+    else:
+        made["tool_choice"] = _CHOICES.get(kind, choice) if isinstance(kind, str) else choice
+    if choice.get("disable_parallel_tool_use") is True:
+        made["parallel_tool_calls"] = False
+    return made
+
+
+def _form(request: JsonObject) -> JsonObject:
+    """Return the demanded form of the answer in chat's words, if one is demanded."""
+    form = object_in(object_in(request, "output_config"), "format")
+    form = form or object_in(request, "output_format")
+    if form.get("type") != "json_schema" or "schema" not in form:
+        return {}
+    schema = {"name": "output", "strict": True, "schema": form["schema"]}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
