@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from slimdown.cli import calls, demo, importing, report, run, scan, show, tasks
+from slimdown.cli import (
+    calls,
+    demo,
+    gateway,
+    importing,
+    promote,
+    replay,
+    report,
+    routes,
+    run,
+    scan,
+    show,
+    tail,
+    tasks,
+    up,
+)
 
 app = typer.Typer(
     help=(
@@ -22,6 +37,13 @@ app.command("import")(importing.import_)
 app.command("run")(run.run)
 app.command("tasks")(tasks.tasks)
 app.command("report")(report.report)
+app.command("up")(up.up)
+app.command("gateway")(gateway.gateway)
+app.command("promote")(promote.promote)
+app.command("rollback")(promote.rollback)
+app.command("routes")(routes.routes)
+app.command("tail")(tail.tail)
+app.command("replay")(replay.replay)
 app.command("calls")(calls.calls)
 app.command("show")(show.show)
 app.command("rejects")(importing.rejects)

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from slimdown.errors import UsageError
+from slimdown.errors import SlimdownError
 from slimdown.gateway.assembly import Assembly, assemble
 from slimdown.gateway.protocol import GatewayProtocol
 from slimdown.settings import GatewaySettings, Settings
@@ -28,7 +28,7 @@ _BACKLOG = 2048
 def serve(settings: Settings, environ: Mapping[str, str], *, with_parent: bool = False) -> int:
     """Serve until SIGINT or SIGTERM, or with ``with_parent`` until standard input closes.
 
-    Returns the exit code. Raises `UsageError` if the address cannot be had, `StoreLocked` if
+    Returns the exit code. Raises `SlimdownError` if the address cannot be had, `StoreLocked` if
     another gateway records into this workspace, and what opening a workspace raises.
     """
     sys.setswitchinterval(_SWITCH_S)
@@ -43,7 +43,7 @@ class Gateway:
     """A gateway whose socket is open; `run` serves on it."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        """Listen; raises `UsageError` if the address cannot be had. Port 0 is a free one."""
+        """Listen; raises `SlimdownError` if the address cannot be had. Port 0 is a free one."""
         self._listener = _listener(settings.gateway)
         try:
             self._server = _Server(settings.gateway, assemble(settings, environ))
@@ -123,7 +123,7 @@ def _listener(settings: GatewaySettings) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise UsageError(
+        raise SlimdownError(
             f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}). Nothing "
             "was started. Choose another with --port, or stop what is there."
         ) from error

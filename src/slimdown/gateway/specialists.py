@@ -22,6 +22,8 @@ from slimdown.gateway.served import served_completion
 from slimdown.route import unfit
 from slimdown.types import Evidence, JsonObject
 
+__all__ = ["Fallback", "Plan", "Served", "Specialists"]
+
 SHADOW_BUDGET_S = 5.0
 """Seconds that a shadow may take: nobody waits for it, but it holds memory."""
 

@@ -20,7 +20,7 @@ from slimdown.backends.breaker import Breaker
 from slimdown.gateway.inbound import Inbound
 from slimdown.gateway.outgoing import joined_url, upstream_headers
 from slimdown.gateway.replies import Problem
-from slimdown.settings import GatewaySettings, UpstreamSettings, secret
+from slimdown.settings import DEFAULT_UPSTREAMS, GatewaySettings, UpstreamSettings, secret
 
 # Shorter than what common servers grant an idle connection (5 s and more): a request sent on a
 # connection that the server is just closing fails, and we may not send it a second time.
@@ -32,13 +32,6 @@ _RECONNECT_S = 0.05
 _RETRIED = frozenset((502, 503, 504, 529))
 _FIRST_DELAY_S = 0.25
 _LONGEST_DELAY_S = 10.0
-
-DEFAULT = {
-    "anthropic": UpstreamSettings(url="https://api.anthropic.com", models=("claude-*",)),
-    "openai": UpstreamSettings(url="https://api.openai.com/v1"),
-}
-"""The upstreams where the settings name none."""
-
 
 class Unanswered(Exception):
     """The upstream gave no answer; ``outcome`` is the exchange's, `problem` the caller's."""
@@ -79,7 +72,7 @@ class Upstreams:
                 key=secret(each.key, environ) if each.key else "",
                 breaker=Breaker(_FAILURES, _OPEN_S),
             )
-            for name, each in (upstreams or DEFAULT).items()
+            for name, each in (upstreams or DEFAULT_UPSTREAMS).items()
         )
         self._by_model: dict[str, Upstream] = {}
         self._session: aiohttp.ClientSession | None = None
