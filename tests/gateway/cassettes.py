@@ -96,12 +96,14 @@ def _all_cases() -> tuple[Cassette, ...]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     found: list[Cassette] = []
     with tarfile.open(ARCHIVE) as archive:
-        for member in sorted(archive.getmembers(), key=lambda member: member.name):
-            file = archive.extractfile(member)
-            interactions = yaml.load(file, loader)["interactions"] if file else []
-            named = (f"{member.name}#{place}" for place in range(len(interactions)))
-            cases = map(_case, named, interactions)
-            found += [case for case in cases if case is not None]
+        # In the archive's order, for a compressed one is slow to be read in any other.
+        files = [(member.name, archive.extractfile(member)) for member in archive]
+        texts = [(name, file.read()) for name, file in files if file is not None]
+    for name, text in texts:
+        interactions = yaml.load(text, loader)["interactions"]
+        named = (f"{name}#{place}" for place in range(len(interactions)))
+        found += [case for case in map(_case, named, interactions) if case is not None]
+    found.sort(key=lambda case: case.name)
     return tuple(found)
 
 
