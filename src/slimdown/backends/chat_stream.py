@@ -53,8 +53,8 @@ def _parts(choice: JsonObject, pieces: Pieces) -> Iterator[JsonObject]:
 
 def _deltas(message: JsonObject, pieces: Pieces) -> Iterator[JsonObject]:
     text = message.get("content")
-    first: JsonObject = {"role": message.get("role", "assistant")}
-    yield {**first, "content": None if text is None else ""}
+    role = message.get("role", "assistant")
+    yield {"role": role, "content": None if text is None else "", "refusal": None}
     for piece in pieces(text) if text else ():
         yield {"content": piece}
     if message.get("refusal"):
