@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from slimdown.capture.wire import endpoint_of
 from slimdown.replay.dialects import DIALECTS, Dialect
 from slimdown.replay.index import ReplayIndex
 from slimdown.replay.recorded import Recorded, error_body
@@ -27,6 +28,11 @@ MISS = "replay_miss"
 
 _JSON = b"application/json"
 _EVENTS = b"text/event-stream; charset=utf-8"
+_REFUSED = "invalid_request_error"
+_NOT_REPLAYED = (
+    "this is not replayed. Answered are POST to /v1/chat/completions, /v1/responses and "
+    "/v1/messages, and GET /v1/models."
+)
 _INVALID = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
@@ -57,14 +63,13 @@ class ReplayApp:
             await _live(receive, send)
             return
         method, path = scope["method"], scope["path"]
-        dialect = DIALECTS.get(path) if method == "POST" else None
+        dialect = DIALECTS.get(endpoint_of(method, path) or "")
         if dialect is not None:
             await self._answer(dialect, receive, send)
-        elif (method, path) == ("GET", "/v1/models"):
+        elif method == "GET" and path.endswith("/models"):
             await _reply(send, 200, _models(self.index.models))
         else:
-            message = f"{method} {path} is not replayed; answered are POST {', '.join(DIALECTS)}."
-            await _reply(send, 404, error_body(message, "not_found", "invalid_request_error"))
+            await _reply(send, 404, error_body(_NOT_REPLAYED, "not_found", _REFUSED))
 
     async def _answer(self, dialect: Dialect, receive: Receive, send: Send) -> None:
         request = _decoded(await _read(receive))
@@ -100,9 +105,6 @@ class ReplayApp:
         await send({"type": "http.response.body", "body": b""})
 
 
-_REFUSED = "invalid_request_error"
-
-
 def times_of(found: Recorded, n_events: int) -> list[float]:
     """Return when each event of a stream is due, in recorded milliseconds from the request.
 
@@ -116,7 +118,7 @@ def times_of(found: Recorded, n_events: int) -> list[float]:
 
 
 def _whole(dialect: Dialect, found: Recorded, request: JsonObject) -> JsonObject | bytes:
-    if dialect is DIALECTS["/v1/chat/completions"]:
+    if dialect is DIALECTS["chat"]:
         return found.body  # as recorded, and the way that is taken most
     value = msgspec.json.decode(found.body)
     return dialect.error(value) if found.status >= 400 else dialect.body(value, request)
@@ -124,8 +126,8 @@ def _whole(dialect: Dialect, found: Recorded, request: JsonObject) -> JsonObject
 
 def _missed(index: ReplayIndex) -> JsonObject:
     message = (
-        f"none of the {index.n_answers:,} recorded calls asked this. Nothing was asked elsewhere. "
-        "Record the call and replay it too, or start with --on-miss nearest."
+        f"none of the {index.n_answers:,} recorded calls {index.likeness}, and nobody else was "
+        "asked. Record such a call and replay it too, or let the nearest one answer (on_miss)."
     )
     return error_body(message, MISS, _REFUSED)
 

@@ -1,4 +1,4 @@
-"""The three dialects in which a recorded call can be asked for, by path."""
+"""The three dialects in which a recorded call can be asked for."""
 
 from __future__ import annotations
 
@@ -33,14 +33,12 @@ class _Native(Protocol):
 
 
 def _dialect(endpoint: str, native: _Native) -> Dialect:
-    return Dialect(
-        CAPTURED.get(endpoint, CAPTURED["chat"]).request, native.body, native.events, native.error
-    )
+    return Dialect(CAPTURED[endpoint].request, native.body, native.events, native.error)
 
 
 DIALECTS = {
-    "/v1/chat/completions": _dialect("chat", chat),
-    "/v1/responses": _dialect("responses", responses),
-    "/v1/messages": _dialect("messages", messages),
+    "chat": _dialect("chat", chat),
+    "responses": _dialect("responses", responses),
+    "messages": _dialect("messages", messages),
 }
-"""By path; a chat request is looked up as it came."""
+"""By endpoint, as `slimdown.capture.wire.endpoint_of` names them."""

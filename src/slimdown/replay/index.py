@@ -44,6 +44,13 @@ class ReplayIndex:
         return len(self._answers)
 
     @property
+    def likeness(self) -> str:
+        """What a recorded call must have done to be the answer to a request, in words."""
+        if self._nearest is None:
+            return "asked this"
+        return "has these tools, output contract and system texts"
+
+    @property
     def models(self) -> list[str]:
         """The models that were asked, by name."""
         return sorted({model for _, model in self._places if model})

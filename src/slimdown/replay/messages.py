@@ -1,7 +1,7 @@
 """A recorded completion as Anthropic's messages give it, whole or as a stream.
 
-Source: the streaming page of Anthropic's API reference. Says the first choice alone, as the dialect
-has no others.
+Source: Messages and Streaming Messages of Anthropic's API reference. Says the first choice alone,
+as the dialect has no others.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from slimdown.answer import parse_json
-from slimdown.replay.pieces import Said, count, event, pieces, said
+from slimdown.answer import answer_message, parse_json
+from slimdown.replay.pieces import count, event, pieces, said
 from slimdown.types import JsonObject
 
 _STOPS = {
@@ -21,17 +21,15 @@ _STOPS = {
     "tool_calls": "tool_use",
     "content_filter": "refusal",
 }
-_CACHED = ("prompt_tokens_details", "cached_tokens")
 
 
 def body(completion: JsonObject, _request: JsonObject) -> JsonObject:
     """Return the message that a completion's first choice is."""
-    first = said(completion)
     return {
         **_opened(completion),
-        "content": [block for block, _ in _blocks(first)],
-        "stop_reason": _stop_reason(first),
-        "usage": _usage(completion),
+        "content": _blocks(completion),
+        "stop_reason": _stop_reason(completion),
+        "usage": _usage(completion.get("usage")),
     }
 
 
@@ -48,41 +46,65 @@ def error(recorded: JsonObject) -> JsonObject:
 
 
 def _values(completion: JsonObject) -> Iterator[JsonObject]:
-    first, usage = said(completion), _usage(completion)
+    usage = _usage(completion.get("usage"))
     started = {**_opened(completion), "content": [], "stop_reason": None}
-    started["usage"] = {**usage, "output_tokens": 0}
-    yield {"type": "message_start", "message": started}
-    for index, (block, deltas) in enumerate(_blocks(first)):
-        empty: JsonObject = {"text": ""} if block["type"] == "text" else {"input": {}}
+    yield {"type": "message_start", "message": {**started, "usage": usage | {"output_tokens": 0}}}
+    for index, block in enumerate(_blocks(completion)):
+        empty, deltas = _streamed(block)
         yield {"type": "content_block_start", "index": index, "content_block": block | empty}
         for delta in deltas:
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
-    ended = {"stop_reason": _stop_reason(first), "stop_sequence": None}
+    ended = {"stop_reason": _stop_reason(completion), "stop_sequence": None}
     yield {"type": "message_delta", "delta": ended, "usage": usage}
     yield {"type": "message_stop"}
 
 
-def _blocks(first: Said) -> list[tuple[JsonObject, list[JsonObject]]]:
-    """Return the content blocks, each with the deltas that make it."""
+def _streamed(block: JsonObject) -> tuple[JsonObject, list[JsonObject]]:
+    """Return what a block lacks as it starts, and the deltas that bring it."""
+    match block:
+        case {"type": "text", "text": str(text)}:
+            return {"text": ""}, _deltas("text", text)
+        case {"type": "tool_use", "input": dict(arguments)}:
+            text = msgspec.json.encode(arguments).decode()
+            parts = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces(text)]
+            return {"input": {}}, parts
+        case {"type": "thinking", "thinking": str(text)}:
+            sealed = {"type": "signature_delta", "signature": block.get("signature") or ""}
+            return {"thinking": "", "signature": ""}, [
+                *_deltas("thinking", text),
+                sealed,
+            ]
+        case _:
+            return {}, []
+
+
+def _deltas(name: str, text: str) -> list[JsonObject]:
+    return [{"type": f"{name}_delta", name: piece} for piece in pieces(text)]
+
+
+def _blocks(completion: JsonObject) -> list[JsonObject]:
+    """Return the content blocks: what was thought, what was said, which tools are called."""
+    message = answer_message(completion) or {}
+    first, content = said(completion), message.get("content")
     text = first.text or first.refusal
-    found = []
-    if text:
-        deltas = [{"type": "text_delta", "text": piece} for piece in pieces(text)]
-        found.append(({"type": "text", "text": text}, deltas))
-    return [*found, *map(_tool_block, first.tool_calls)]
+    spoken = (
+        content if isinstance(content, list) else [{"type": "text", "text": text}] if text else []
+    )
+    return [*(message.get("thinking_blocks") or []), *spoken, *map(_tool_use, first.tool_calls)]
 
 
-def _tool_block(call: JsonObject) -> tuple[JsonObject, list[JsonObject]]:
+def _tool_use(call: JsonObject) -> JsonObject:
     function = call["function"]
-    arguments = function.get("arguments") or "{}"
+    arguments = function.get("arguments")
     parsed: Any = parse_json(arguments) if isinstance(arguments, str) else arguments
-    if not isinstance(parsed, dict):  # the dialect has no word for arguments that are no object
-        parsed, arguments = {}, "{}"
-    text = arguments if isinstance(arguments, str) else msgspec.json.encode(parsed).decode()
-    block = {"type": "tool_use", "id": call.get("id") or "", "name": function.get("name") or ""}
-    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces(text)]
-    return {**block, "input": parsed}, deltas
+    return {
+        "type": "tool_use",
+        "id": call.get("id") or "",
+        "name": function["name"],
+        # The dialect has no word for arguments that are no object.
+        "input": parsed if isinstance(parsed, dict) else {},
+    }
 
 
 def _opened(completion: JsonObject) -> JsonObject:
@@ -96,16 +118,18 @@ def _opened(completion: JsonObject) -> JsonObject:
     }
 
 
-def _stop_reason(first: Said) -> str:
-    return _STOPS.get(first.finish_reason, first.finish_reason)
+def _stop_reason(completion: JsonObject) -> str:
+    reason = said(completion).finish_reason
+    return _STOPS.get(reason, reason)
 
 
-def _usage(completion: JsonObject) -> JsonObject:
-    usage = completion.get("usage")
-    cached = count(usage, *_CACHED)
+def _usage(usage: Any) -> JsonObject:
+    """Return counts in Anthropic's words: there the tokens of the cache are apart from the rest."""
+    read = count(usage, "prompt_tokens_details", "cached_tokens")
+    written = count(usage, "prompt_tokens_details", "cache_creation_tokens")
     return {
-        "input_tokens": max(count(usage, "prompt_tokens") - cached, 0),
-        "cache_read_input_tokens": cached,
-        "cache_creation_input_tokens": 0,
+        "input_tokens": max(count(usage, "prompt_tokens") - read - written, 0),
+        "cache_read_input_tokens": read,
+        "cache_creation_input_tokens": written,
         "output_tokens": count(usage, "completion_tokens"),
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from slimdown.answer import answer_message, message_text
+from slimdown.answer import answer_message, finish_reason, message_text
 from slimdown.sse import encode
 from slimdown.types import JsonObject
 
@@ -27,14 +27,26 @@ class Said(msgspec.Struct, frozen=True):
 def said(completion: JsonObject) -> Said:
     """Return what a completion's first choice says."""
     message = answer_message(completion) or {}
-    listed = message.get("tool_calls") or []
-    called = [call for call in listed if isinstance(call, dict) and call.get("function")]
+    refusal = message.get("refusal")
     return Said(
         text=message_text(message),
-        refusal=message.get("refusal") or "",
-        tool_calls=called,
-        finish_reason=completion["choices"][0].get("finish_reason") or "stop",
+        refusal=refusal if isinstance(refusal, str) else "",
+        tool_calls=called(message) or _called_the_old_way(message),
+        finish_reason=finish_reason(completion) or "stop",
     )
+
+
+def called(message: JsonObject) -> list[JsonObject]:
+    """Return a message's calls of functions that have a name."""
+    listed = message.get("tool_calls")
+    calls = [call for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
+    functions = ((call, call.get("function")) for call in calls)
+    return [call for call, f in functions if isinstance(f, dict) and isinstance(f.get("name"), str)]
+
+
+def _called_the_old_way(message: JsonObject) -> list[JsonObject]:
+    function = message.get("function_call")
+    return called({"tool_calls": [{"id": "call_0", "function": function}]})
 
 
 def pieces(text: str) -> list[str]:

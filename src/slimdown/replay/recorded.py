@@ -17,7 +17,6 @@ EXACT = "slimdown-replay"
 NEAREST = "slimdown-replay-nearest"
 
 _STATUS = re.compile(r"(?<!\d)[45]\d\d(?!\d)")
-_UNKNOWN_FAILURE = 500
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
@@ -34,19 +33,17 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
 
 def recorded(call: Call) -> Recorded | None:
-    """Return what a call answers, None for one that has neither an answer nor an error.
+    """Return what a call answers; None for one without a whole answer or an error's status.
 
-    A failed call whose status is not known answers 500: that is what clients retry.
+    What broke off (a client that left, a stream cut short) was no answer and is not given as one.
     """
-    if not isinstance(call.request.get("messages"), list):
+    status = 200 if call.error is None else _error_status(call)
+    unanswered = call.error is None and answer_message(call.response) is None
+    if status is None or unanswered or not isinstance(call.request.get("messages"), list):
         return None
-    if call.error is None and answer_message(call.response) is None:
-        return None
-    status = _status(call) if call.error is not None else 200
-    body = _error(call) if call.error is not None else completion(call)
     return Recorded(
         status=status,
-        body=msgspec.json.encode(body),
+        body=msgspec.json.encode(completion(call) if call.error is None else _error(call)),
         model=_text(call.request.get("model")),
         latency_ms=max(call.latency_ms or 0.0, 0.0),
         first_ms=_number(_gateway(call).get("ttft_ms")),
@@ -73,12 +70,12 @@ def error_body(message: str, code: str, kind: str) -> JsonObject:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def _status(call: Call) -> int:
+def _error_status(call: Call) -> int | None:
     """Return the status that a failed call was answered with: as recorded, else as told."""
-    told = (_gateway(call).get("status"), call.metadata.get("http_status"))
-    known = (status for status in told if isinstance(status, int) and 400 <= status <= 599)
+    recorded = (_gateway(call).get("status"), call.metadata.get("http_status"))
     found = _STATUS.search(call.error or "")
-    return next(known, int(found[0]) if found else _UNKNOWN_FAILURE)
+    known = (status for status in recorded if isinstance(status, int) and 400 <= status <= 599)
+    return next(known, int(found[0]) if found else None)
 
 
 def _gateway(call: Call) -> JsonObject:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from slimdown.capture.messages import as_text
 from slimdown.replay.pieces import Said, count, event, pieces, said
 from slimdown.types import JsonObject
 
@@ -108,7 +109,7 @@ def _items(response_id: str, first: Said) -> list[JsonObject]:
 
 def _function_call(call: JsonObject) -> JsonObject:
     function = call["function"]
-    told = {"name": function.get("name") or "", "arguments": function.get("arguments") or ""}
+    told = {"name": function["name"], "arguments": as_text(function.get("arguments") or "")}
     return {"type": "function_call", "call_id": call.get("id") or "", **told}
 
 
