@@ -1,0 +1,40 @@
+"""``slimdown runtime``: the specialists' process alone, an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slimdown.cli.options import WorkspaceOption, settings_from
+from slimdown.errors import UsageError
+
+SOCKET_NAME = "runtime.sock"
+"""The runtime's socket inside the workspace."""
+
+
+def runtime(
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="A port of 127.0.0.1.")
+    ] = None,
+    uds: Annotated[
+        Path | None,
+        typer.Option("--socket", help="A Unix socket [runtime.sock in the workspace]."),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End when stdin closes, as `up` wants it.")
+    ] = False,
+) -> None:
+    """Let the workspace's specialists answer, by id as `model` or as the gateway offers them."""
+    from slimdown.runtime.serving import serve
+
+    if port is not None and uds is not None:
+        raise UsageError("--port and --socket exclude each other; nothing was started.")
+    settings = settings_from(workspace)
+    if port is None and uds is None:
+        uds = Path(settings.workspace) / SOCKET_NAME
+    code = serve(settings, os.environ, uds=uds, port=port or 0, with_parent=with_parent)
+    raise typer.Exit(code)

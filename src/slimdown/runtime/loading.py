@@ -1,0 +1,49 @@
+"""From a workspace to a specialist that answers: release, folder, model, and a first answer."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from slimdown.artefact import Artefact
+from slimdown.errors import SlimdownError
+from slimdown.evaluate.confidence import AgreementModel
+from slimdown.runtime.refused import broken, unknown
+from slimdown.runtime.shelf import Ready, Unready
+from slimdown.seal import Sealer
+from slimdown.store import Store
+from slimdown.train.run import load_specialist
+from slimdown.types import Release
+
+RELEASE = "release"
+"""The stage under which a run keeps releases, by specialist id."""
+
+_WARM_UP = "Is this the first text that it reads?"
+
+
+def load(store: Store, folder: Path, sealer: Sealer, specialist_id: str) -> Ready | Unready:
+    """Return a specialist of the workspace in ``folder``, or why it cannot answer.
+
+    Raises what reading the store raises, a sealed release that does not open aside.
+    """
+    kept = store.result(RELEASE, specialist_id)
+    if kept is None:
+        return Unready(unknown(specialist_id), time.monotonic())
+    release = None
+    try:
+        release = msgspec.convert(kept, Release)
+        return _loaded(release, Artefact(folder / "specialists" / specialist_id, sealer))
+    except (SlimdownError, msgspec.ValidationError) as error:
+        why = str(error)
+    except Exception as error:  # noqa: BLE001 - a damaged folder may raise anything; others serve
+        why = f"{type(error).__name__} while it was loaded; `slimdown run` trains it anew."
+    return Unready(broken(specialist_id, why), time.monotonic(), release)
+
+
+def _loaded(release: Release, artefact: Artefact) -> Ready:
+    specialist = load_specialist(artefact)
+    # The first answer of a session is many times slower than those that follow.
+    specialist.answer([_WARM_UP[: max(release.longest_input, 1)]])
+    return Ready(release, specialist, msgspec.convert(release.agreement, AgreementModel))

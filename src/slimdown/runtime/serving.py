@@ -1,0 +1,181 @@
+"""Starts the runtime on a socket or port and keeps it going until it is told to stop; then drains.
+
+One thread answers and each of its libraries computes with one, so a single core is enough and
+whoever shares the machine keeps the others.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from slimdown.errors import UsageError
+from slimdown.settings import Settings
+
+DRAIN_S = 10
+"""Seconds that questions under way get to end."""
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_BACKLOG = 512
+
+
+class Runtime:
+    """A runtime whose socket is open; `run` serves on it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        *,
+        uds: Path | None = None,
+        port: int = 0,
+    ) -> None:
+        """Listen on the Unix socket ``uds``, else on a ``port`` of loopback (0: a free one).
+
+        Raises `UsageError` if that cannot be had. A socket that a killed runtime left is replaced.
+        """
+        # Numerical libraries read their number of threads once, when they are loaded.
+        for name in _THREAD_VARIABLES:
+            os.environ.setdefault(name, "1")
+        self._uds = uds
+        self._listener = _on_port(port) if uds is None else _on_socket(uds)
+        self._server = _Server(settings, environ)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._listener.getsockname()[1])
+
+    def run(self) -> None:
+        """Serve until stopped, on any thread."""
+        try:
+            self._server.run(sockets=[self._listener])
+        finally:
+            self._listener.close()
+            if self._uds is not None:
+                self._uds.unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """Have `run` take no more requests, answer those under way, and return; thread-safe."""
+        self._server.should_exit = True
+
+
+def serve(
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    uds: Path | None = None,
+    port: int = 0,
+    with_parent: bool = False,
+) -> int:
+    """Serve until SIGINT or SIGTERM, or with ``with_parent`` until standard input closes.
+
+    Returns the exit code. Raises `UsageError` if the socket or port cannot be had.
+    """
+    runtime = Runtime(settings, environ, uds=uds, port=port)
+    if with_parent:
+        threading.Thread(target=_watch_parent, args=(runtime,), daemon=True).start()
+    runtime.run()
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with the app's threads started inside its loop and ended after the drain."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        from slimdown.runtime.app import RuntimeApp
+        from slimdown.runtime.follower import Follower
+        from slimdown.runtime.shelf import Shelf
+
+        shelf = Shelf()
+        self._app = RuntimeApp(
+            shelf,
+            Follower(settings, environ, shelf),
+            most_bytes=settings.gateway.max_body_bytes,
+        )
+        config = uvicorn.Config(
+            self._app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            server_header=False,
+            date_header=False,
+            access_log=False,
+            log_level="warning",
+            backlog=_BACKLOG,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+        super().__init__(config)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.start()
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self._app.close()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Drain at the first signal, whichever it is; at the second, leave at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _on_port(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+    except OSError as error:
+        raise UsageError(
+            f"port {port} cannot be listened on ({error.strerror}). Nothing was started. Choose "
+            "another with --port, or stop what is there."
+        ) from error
+
+
+def _on_socket(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _answers(path):
+            raise UsageError(
+                f"a runtime answers at {path} already. Nothing was started. Use it, or stop it "
+                "first."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"{path} cannot be listened on ({error}). Nothing was started. Name a shorter path in "
+            "a folder of yours with --socket, or a --port."
+        ) from error
+    except UsageError:
+        listener.close()
+        raise
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
+
+
+def _watch_parent(runtime: Runtime) -> None:
+    """Stop when standard input closes: whoever started us holds its other end while alive."""
+    while os.read(0, 4096):
+        pass
+    runtime.stop()
