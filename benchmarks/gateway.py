@@ -23,7 +23,9 @@ from typing import Any
 
 from gateway_parts.contestants import CONTESTANTS, Contestant
 from gateway_parts.load import upstream
-from gateway_parts.throughput import measure, medians
+from gateway_parts.streams import measure_streams, streaming_upstream
+from gateway_parts.summary import medians, rounded, with_added, with_ratios
+from gateway_parts.throughput import CONNECTIONS, measure
 from record import FOLDER, write_result
 
 Row = dict[str, Any]
@@ -39,7 +41,21 @@ def throughput(options: argparse.Namespace) -> list[Row]:
         for contestant in options.rounds * chosen(options.gateways):
             runs.append(measure(contestant, port, options.seconds))
             print(json.dumps(rounded(runs[-1])), flush=True)
-    return medians(runs)
+    rows = with_added(medians(runs), [f"{p}_ms_{c}" for p in ("p50", "p99") for c in CONNECTIONS])
+    return with_ratios(rows, [f"calls_per_s_{c}" for c in CONNECTIONS])
+
+
+def stream(options: argparse.Namespace) -> list[Row]:
+    """Stream through every gateway in turn, as many rounds as asked."""
+    runs = []
+    with (
+        tempfile.TemporaryDirectory(prefix="slimdown-bench-") as folder,
+        streaming_upstream(Path(folder)) as port,
+    ):
+        for contestant in options.rounds * chosen(options.gateways):
+            runs.append(measure_streams(contestant, port, options.seconds))
+            print(json.dumps(rounded(runs[-1])), flush=True)
+    return with_added(medians(runs), ("first_token_p50_ms", "first_token_p99_ms", "transit_p50_ms"))
 
 
 def chosen(names: Sequence[str]) -> list[Contestant]:
@@ -55,7 +71,10 @@ def chosen(names: Sequence[str]) -> list[Contestant]:
     return found
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {"throughput": throughput}
+PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
+    "throughput": throughput,
+    "stream": stream,
+}
 
 
 def main(options: argparse.Namespace) -> None:
@@ -75,11 +94,6 @@ def previous() -> list[Row]:
         return []
     last = json.loads(path.read_text("utf-8"))
     return [{"date": last["date"], "commit": last["commit"], **row} for row in last["rows"]]
-
-
-def rounded(row: Row) -> Row:
-    """Return the row with as many digits as a measurement bears."""
-    return {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()}
 
 
 if __name__ == "__main__":

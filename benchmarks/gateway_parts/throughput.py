@@ -1,15 +1,14 @@
 """Every gateway under the same load, round after round: latency, calls a second, memory.
 
 One gateway runs at a time, alone on its core; the rounds go through all of them in turn, so that a
-noisy minute falls on each. Figures are medians over the rounds.
+noisy minute falls on each.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,32 +103,3 @@ def parity(where: Place, n_answered: int) -> dict[str, Any]:
         "n_lost": max(0, n_answered - n_stored),
         "n_unfinished_at_most": 2 * sum(CONNECTIONS),
     }
-
-
-def medians(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one row a gateway: medians of its rounds, and what it adds to the upstream's own.
-
-    Counts are summed; ratios are slimdown's calls a second over the gateway's.
-    """
-    names = list(dict.fromkeys(run["gateway"] for run in runs))
-    rows = [_median([r for r in runs if r["gateway"] == name]) for name in names]
-    by_name = {row["gateway"]: row for row in rows}
-    for row in rows:
-        for c in CONNECTIONS:
-            if direct := by_name.get("direct"):
-                for p in ("p50", "p99"):
-                    row[f"added_{p}_ms_{c}"] = row[f"{p}_ms_{c}"] - direct[f"{p}_ms_{c}"]
-            if ours := by_name.get("slimdown"):
-                ratio = ours[f"calls_per_s_{c}"] / row[f"calls_per_s_{c}"]
-                row[f"slimdown_times_{c}"] = ratio
-    return rows
-
-
-def _median(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"gateway": runs[0]["gateway"], "rounds": len(runs)}
-    for key, first in runs[0].items():
-        if key.startswith("n_") and key != "n_unfinished_at_most":
-            row[key] = sum(run[key] for run in runs)
-        elif isinstance(first, int | float):
-            row[key] = statistics.median(run[key] for run in runs)
-    return row
