@@ -34,6 +34,7 @@ class Calls:
     def __init__(self, connection: apsw.Connection, sealer: Sealer) -> None:
         """Use the tables of ``connection``."""
         self._connection = connection
+        self._cursor = connection.cursor()  # one for all: a new one costs as much as a query
         self._sealer = sealer
         self._hashed = KeyedHash(sealer.key)
         self._parts = Parts(connection, sealer, self._hashed)
@@ -45,7 +46,7 @@ class Calls:
     def insert(self, packed: Packed) -> bool:
         """Store a call unless one with its id is there; tell whether it was new."""
         name = self._name(packed.facts.id)
-        if self._connection.execute("SELECT 1 FROM call WHERE hash = ?", (name,)).get:
+        if self._cursor.execute("SELECT 1 FROM call WHERE hash = ?", (name,)).get:
             return False
         parts = packed.parts
         shared = (parts.rest, parts.frame, parts.tools, parts.answer)
@@ -72,7 +73,7 @@ class Calls:
             facts.served_by,
             sealed,
         )
-        self._connection.execute(_INSERT, values)
+        self._cursor.execute(_INSERT, values)
         return True
 
     def count(self) -> int:

@@ -19,6 +19,7 @@ import msgspec
 from slimdown.errors import KeyProblem, SealBroken, StoreError
 from slimdown.seal import Sealer, load_sealer
 from slimdown.store import schema
+from slimdown.store.checkpoints import Checkpoints
 from slimdown.store.faults import moved, translated
 from slimdown.store.lock import WriterLock
 
@@ -30,6 +31,7 @@ Role = Literal["batch", "gateway", "short"]
 _KEY_CHECK = "store/1/key-check"
 _BUSY_MS = 5_000  # readers meet a short exclusive lock only while a log is reset or recovered
 _FULL, _NORMAL = 2, 1  # what is committed outlives a power cut, or only the process
+_KEPT_LOG_BYTES = 64 << 20  # a log that had to grow beyond it is cut when it is begun anew
 
 
 class _Conduct(msgspec.Struct, frozen=True):
@@ -45,8 +47,8 @@ class _Conduct(msgspec.Struct, frozen=True):
 
 _CONDUCT: dict[Role, _Conduct] = {
     "batch": _Conduct("slimdown.lock", "writing to", _BUSY_MS, _FULL, 64_000),
-    # The recorder tries again by itself, so that nobody waits here for another's transaction.
-    "gateway": _Conduct("gateway.lock", "the gateway of", 50, _NORMAL, 32_000),
+    # Its event loop must not wait here for another's transaction: whoever writes tries again.
+    "gateway": _Conduct("gateway.lock", "the gateway of", 0, _NORMAL, 32_000),
     "short": _Conduct(None, "", _BUSY_MS, _FULL, 8_000),
 }
 
@@ -62,6 +64,7 @@ class Database:
         self.path = folder / FILE
         self.write = role is not None
         self._lock: WriterLock | None = None
+        self._checkpoints: Checkpoints | None = None
         try:
             with translated(self.path):
                 self._claim(folder, role)
@@ -70,6 +73,9 @@ class Database:
                 self.sealer = self._prepare(environ)
                 if role is not None:
                     self.connection.set_busy_timeout(_CONDUCT[role].busy_ms)
+                if role == "gateway":
+                    self._checkpoints = Checkpoints(lambda: _connect(self.path, role))
+                    self.connection.set_wal_hook(self._checkpoints.committed)
         except BaseException:  # whatever the cause, the lock must not outlive the attempt
             self.close()
             raise
@@ -90,6 +96,9 @@ class Database:
 
     def close(self) -> None:
         """Close the file and let the next writer in."""
+        if self._checkpoints is not None:
+            self._checkpoints.close()
+            self._checkpoints = None
         connection = getattr(self, "connection", None)
         if connection is not None:
             connection.close()
@@ -102,6 +111,8 @@ class Database:
         """Make what is written inside durable as one, or none of it if an error comes out."""
         if not self.write:
             raise StoreError(f"{self.path} was opened to read only. Open it with write=True.")
+        if self._checkpoints is not None:
+            self._checkpoints.refuse_if_failed()
         with translated(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -113,14 +124,20 @@ class Database:
                     self.connection.execute("ROLLBACK")
                 raise
 
+    def is_replaced(self) -> bool:
+        """Tell whether another file lies where ours was."""
+        return self._found() not in (None, self._file)
+
     def _refuse_if_moved(self) -> None:
         """Raise `StoreUnwritable` if the path names our file no more: none would find the rest."""
-        try:
-            same = _identity(self.path) == self._file
-        except FileNotFoundError:
-            same = False
-        if not same:
+        if self._found() != self._file:
             raise moved(self.path)
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            return _identity(self.path)
+        except FileNotFoundError:
+            return None
 
     def _prepare(self, environ: Mapping[str, str]) -> Sealer:
         schema.refuse_unknown(self.connection, self.path)
@@ -175,4 +192,5 @@ def _connect(path: Path, role: Role | None) -> apsw.Connection:
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", _CONDUCT[role].synchronous)
         connection.pragma("cache_size", -_CONDUCT[role].cache_kib)
+        connection.pragma("journal_size_limit", _KEPT_LOG_BYTES)
     return connection

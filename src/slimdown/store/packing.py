@@ -19,6 +19,7 @@ from slimdown.types import Call, JsonObject
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _FRAME_DEPTH = 8  # deeper down a value counts as one, so that no nesting exhausts the stack
+_NESTED = frozenset((dict, list))
 _DECODE = msgspec.msgpack.Decoder().decode
 
 
@@ -181,13 +182,21 @@ def _with_answer(response: JsonObject | None, answer: JsonObject | None) -> Json
     return {**response, "choices": [{**first, "message": answer}, *others]}
 
 
-def _frame(value: Any, values: list[Any], depth: int = 0) -> Any:
+def _frame(value: Any, values: list[Any], depth: int = _FRAME_DEPTH) -> Any:
     """Return a value with None in place of what is neither object nor list; append that."""
-    if depth < _FRAME_DEPTH:
+    if depth:
+        # A leaf is taken here rather than by a call of its own, since most values are leaves.
+        take, deeper = values.append, depth - 1
         if type(value) is dict:
-            return {key: _frame(inner, values, depth + 1) for key, inner in value.items()}
+            return {
+                key: _frame(inner, values, deeper) if type(inner) in _NESTED else take(inner)
+                for key, inner in value.items()
+            }
         if type(value) is list:
-            return [_frame(inner, values, depth + 1) for inner in value]
+            return [
+                _frame(inner, values, deeper) if type(inner) in _NESTED else take(inner)
+                for inner in value
+            ]
     values.append(value)
     return None
 

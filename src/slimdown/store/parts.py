@@ -29,11 +29,14 @@ class KeyedHash:
 
     def __init__(self, key: bytes) -> None:
         """Take the workspace's key."""
-        self._key = hmac.digest(key, b"slimdown/store/1/keyed-hash", "sha256")
+        derived = hmac.digest(key, b"slimdown/store/1/keyed-hash", "sha256")
+        self._keyed = hashlib.blake2b(key=derived, digest_size=HASH_BYTES)
 
     def __call__(self, data: bytes) -> bytes:
         """Return the 16-byte keyed hash of ``data``."""
-        return hashlib.blake2b(data, key=self._key, digest_size=HASH_BYTES).digest()
+        keyed = self._keyed.copy()  # a third less than to begin with the key again
+        keyed.update(data)
+        return keyed.digest()
 
 
 class Parts:
@@ -42,6 +45,7 @@ class Parts:
     def __init__(self, connection: apsw.Connection, sealer: Sealer, hashed: KeyedHash) -> None:
         """Use the tables of ``connection``."""
         self._connection = connection
+        self._cursor = connection.cursor()  # one for all: a new one costs as much as a query
         self._sealer = sealer
         self._hashed = hashed
         self._stored: dict[bytes, tuple[int, bytes]] = {}
@@ -98,7 +102,7 @@ class Parts:
 
     def _put(self, data: bytes) -> tuple[int, bytes]:
         digest = self._hashed(data)
-        number: int | None = self._connection.execute(_FIND, (digest,)).get
+        number: int | None = self._cursor.execute(_FIND, (digest,)).get
         if number is None:
             number = self._insert(digest, data)
         return number, digest
@@ -107,16 +111,16 @@ class Parts:
         leaning = self._templates.lean(data)
         base, kept = (None, data) if leaning is None else (leaning.base, leaning.packed)
         sealed = self._sealer.seal(kept, _about(digest))
-        self._connection.execute(_INSERT, (digest, base, sealed))
+        self._cursor.execute(_INSERT, (digest, base, sealed))
         number = self._connection.last_insert_rowid()
         if leaning is None:
             self._templates.add(number, data)
         return number
 
     def _put_step(self, step: tuple[int, int]) -> int:
-        history: int | None = self._connection.execute(_FIND_STEP, step).get
+        history: int | None = self._cursor.execute(_FIND_STEP, step).get
         if history is None:
-            self._connection.execute("INSERT INTO history (before, part) VALUES (?, ?)", step)
+            self._cursor.execute("INSERT INTO history (before, part) VALUES (?, ?)", step)
             history = self._connection.last_insert_rowid()
         if len(self._steps) >= _REMEMBERED_STEPS:
             self._steps.clear()

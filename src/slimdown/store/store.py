@@ -6,7 +6,9 @@ know what a stage's results mean.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,8 +26,10 @@ from slimdown.store.results import Results
 from slimdown.store.routes import Routes
 from slimdown.types import Call, Evidence, RouteTable
 
-_BATCH_CALLS = 1_000
-_BATCH_BYTES = 16 << 20
+_BATCH_CALLS = 256
+_BATCH_BYTES = 4 << 20
+_HOLD_S = 0.02  # no longer than this is the file kept from other writers, but for one large call
+_BREATH_S = 0.001
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -90,12 +94,16 @@ class Store:
         """Close the store."""
         self.close()
 
+    def is_replaced(self) -> bool:
+        """Tell whether another file lies where this one was, to be opened in its stead."""
+        return self._database.is_replaced()
+
     def close(self) -> None:
         """Close the file and let the next writer in."""
         self._database.close()
 
     def add(self, calls: Iterable[Call]) -> Added:
-        """Store the calls whose ids are not there yet, durably, about a thousand at a time.
+        """Store the calls whose ids are not there yet, durably, a few hundred at a time.
 
         Memory does not grow with the number of calls. If ``calls`` or the process fails on the
         way, what came before is kept, each call whole, and adding them again goes on from there.
@@ -117,9 +125,11 @@ class Store:
     def add_live(self, calls: Sequence[Call]) -> int:
         """Store the calls whose ids are not there yet in one transaction; return their number.
 
-        Raises `StoreLocked` while another process writes for longer than the role waits.
+        Raises `StoreLocked` while another process writes, for longer than the role waits.
         """
-        return self._write([pack(call) for call in calls])
+        packed = [pack(call) for call in calls]
+        with self._remembering():
+            return sum(map(self._calls.insert, packed))
 
     def add_evidence(self, evidence: Sequence[Evidence]) -> None:
         """Store pairs of answers, all or none; that of a call and specialist is stored once."""
@@ -253,14 +263,29 @@ class Store:
             self._database.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def _write(self, batch: Sequence[Packed]) -> int:
-        """Store a batch as one; return how many were new."""
-        if not batch:
-            return 0
+        """Store a batch, with gaps for other writers; return how many were new."""
+        n_new = n_done = 0
+        while n_done < len(batch):
+            if n_done:
+                time.sleep(_BREATH_S)
+            until = time.monotonic() + _HOLD_S
+            with self._remembering():
+                while n_done < len(batch) and time.monotonic() < until:
+                    n_new += self._calls.insert(batch[n_done])
+                    n_done += 1
+        return n_new
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """Write in one transaction; forget what was stored on the way if it fails."""
+        begun = False
         try:
             with self._database.transaction():
-                return sum(map(self._calls.insert, batch))
+                begun = True
+                yield
         except BaseException:  # what was not committed must not be remembered, whatever happened
-            self._calls.forget()
+            if begun:
+                self._calls.forget()
             raise
 
     def _pages(self) -> Iterator[list[Row]]:

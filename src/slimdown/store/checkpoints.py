@@ -1,0 +1,106 @@
+"""Moves what the write-ahead log holds into the database file, off the writer's path.
+
+A log that was moved whole is begun anew by the next writer; without that it would grow for as
+long as there is traffic. Knows nothing of tables, and nothing of who writes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import apsw
+
+from slimdown.errors import StoreUnwritable
+
+_EVERY_S = 1.0
+_LATEST_S = 10.0  # until it is moved, a row of the gateway's does not outlive a power cut
+_WORTHWHILE_PAGES = 1_000
+_LONG_PAGES = 16_384  # 64 MiB: from here on writers are held up for once, to begin the log anew
+_FEW_PAGES = 256  # so few are moved while writers wait
+_PASSES = 6
+_TRIES = 5
+_SYNC_FAILED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
+
+
+class Checkpoints:
+    """A thread, with a connection of its own, that checkpoints the log of one database."""
+
+    def __init__(self, connect: Callable[[], apsw.Connection]) -> None:
+        """Begin; ``connect`` opens another connection to the database."""
+        self._connect = connect
+        self._n_pages = self._n_moved = 0
+        self._moved_at = time.monotonic()
+        self._fault = ""
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, once what is under way is done."""
+        self._stopped.set()
+        self._thread.join()
+
+    def committed(self, connection: apsw.Connection, name: str, n_pages: int) -> int:
+        """Take note of the log's length in pages; set as the writer's `wal_hook`."""
+        self._n_pages = n_pages
+        return apsw.SQLITE_OK
+
+    def refuse_if_failed(self) -> None:
+        """Raise `StoreUnwritable` if the disk has failed to keep what was committed.
+
+        To sync again would tell nothing: the kernel reports pages that it lost only once.
+        """
+        if self._fault:
+            raise StoreUnwritable(
+                f"the disk failed to keep what was written ({self._fault}). Calls are answered "
+                "and no longer recorded; the latest may be lost if the machine stops. Check the "
+                "disk, copy the workspace to a sound one, then start again."
+            )
+
+    def _run(self) -> None:
+        connection = self._connect()
+        try:
+            while not self._stopped.wait(_EVERY_S):
+                self._look(connection)
+        finally:
+            connection.close()
+
+    def _look(self, connection: apsw.Connection) -> None:
+        # The log is shorter than what was moved of it where it was begun anew.
+        grown = self._n_pages - self._n_moved if self._n_pages >= self._n_moved else self._n_pages
+        late = time.monotonic() - self._moved_at > _LATEST_S
+        if self._fault or not (grown >= _WORTHWHILE_PAGES or (grown and late)):
+            return
+        try:
+            self._move(connection)
+        except apsw.IOError as error:
+            if error.extendedresult in _SYNC_FAILED:  # type: ignore[attr-defined]
+                self._fault = str(error)
+        except apsw.Error:
+            pass  # busy or full: nothing is lost, the log keeps it until the next time
+
+    def _move(self, connection: apsw.Connection) -> None:
+        self._passive(connection)
+        if self._n_pages < _LONG_PAGES:
+            return
+        for _ in range(_PASSES):
+            if self._n_pages - self._n_moved <= _FEW_PAGES:
+                break
+            self._passive(connection)
+        self._begin_anew(connection)
+
+    def _passive(self, connection: apsw.Connection) -> None:
+        _, self._n_moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._moved_at = time.monotonic()
+
+    def _begin_anew(self, connection: apsw.Connection) -> None:
+        """Move the rest while no writer writes; without a wait for readers, who would hold it."""
+        for _ in range(_TRIES):
+            try:
+                _, self._n_moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            except apsw.BusyError:
+                time.sleep(0.001)
+            else:
+                return
