@@ -75,14 +75,9 @@ class GatewayApp:
     async def _admitted(
         self, scope: Any, receive: Any, send: Any, call_id: str, began: float
     ) -> None:
-        settings = self._settings
         try:
             inbound = await read_inbound(
-                scope,
-                receive,
-                call_id,
-                most=settings.max_body_bytes,
-                patience_s=settings.client_timeout_s,
+                scope, receive, call_id, most=self._settings.max_body_bytes
             )
         except Refused as refused:
             await self._refuse(send, refused.problem, call_id)

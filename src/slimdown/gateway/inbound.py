@@ -5,7 +5,6 @@ What cannot be parsed is no error here: it goes upstream untouched.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from slimdown.gateway.replies import Problem
 from slimdown.types import JsonObject
 
 _DECODE = msgspec.json.Decoder().decode
+_LONGEST_NUMBER = 18
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,16 +57,14 @@ class Refused(Exception):
         self.problem = problem
 
 
-async def read_inbound(
-    scope: Any, receive: Any, call_id: str, *, most: int, patience_s: float
-) -> Inbound:
+async def read_inbound(scope: Any, receive: Any, call_id: str, *, most: int) -> Inbound:
     """Return the request when it is whole.
 
-    Raises `Refused` for a body of more than ``most`` bytes or one that takes longer than
-    ``patience_s`` seconds, and `Gone` if the caller leaves.
+    Raises `Refused` for a body of more than ``most`` bytes, and `Gone` if the caller leaves, or is
+    so slow that the protocol ends the connection.
     """
     headers = scope["headers"]
-    body = await _body(headers, receive, most, patience_s)
+    body = await _body(headers, receive, most)
     method, path = scope["method"], scope["raw_path"].decode("latin-1")
     endpoint = endpoint_of(method, path)
     return Inbound(
@@ -81,38 +79,18 @@ async def read_inbound(
     )
 
 
-async def _body(headers: Headers, receive: Any, most: int, patience_s: float) -> bytes:
+async def _body(headers: Headers, receive: Any, most: int) -> bytes:
     length = header(headers, b"content-length")
-    if (length and len(length) > 18) or (length.isdigit() and int(length) > most):
+    if not length and not header(headers, b"transfer-encoding"):
+        return b""
+    if len(length) > _LONGEST_NUMBER or (length.isdigit() and int(length) > most):
         raise Refused(_too_large(most))
-    message = await _first(headers, receive, patience_s)
-    if not message.get("more_body"):
-        body: bytes = message["body"]
-        if len(body) > most:
-            raise Refused(_too_large(most))
-        return body
-    try:
-        async with asyncio.timeout(patience_s):
-            return await _rest(message["body"], receive, most)
-    except TimeoutError as error:
-        raise Refused(_too_slow(patience_s)) from error
+    return await _rest(receive, most)
 
 
-async def _first(headers: Headers, receive: Any, patience_s: float) -> Any:
-    if not header(headers, b"content-length") and not header(headers, b"transfer-encoding"):
-        return {"body": b"", "more_body": False}
-    try:
-        async with asyncio.timeout(patience_s):
-            message = await receive()
-    except TimeoutError as error:
-        raise Refused(_too_slow(patience_s)) from error
-    if message["type"] == "http.disconnect":
-        raise Gone
-    return message
-
-
-async def _rest(first: bytes, receive: Any, most: int) -> bytes:
-    pieces, size, more = [first], len(first), True
+async def _rest(receive: Any, most: int) -> bytes:
+    pieces: list[bytes] = []
+    size, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -122,7 +100,7 @@ async def _rest(first: bytes, receive: Any, most: int) -> bytes:
         if size > most:
             raise Refused(_too_large(most))
         more = message.get("more_body", False)
-    return b"".join(pieces)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _decoded(body: bytes) -> JsonObject | None:
@@ -139,13 +117,4 @@ def _too_large(most: int) -> Problem:
         "request_too_large",
         f"The request is larger than {most:,} bytes; it was not sent upstream and not recorded. "
         "Send less, or raise gateway.max_body_bytes.",
-    )
-
-
-def _too_slow(patience_s: float) -> Problem:
-    return Problem(
-        408,
-        "request_timeout",
-        f"The request was not whole within {patience_s:g} s; it was not sent upstream and not "
-        "recorded. Send it again, or raise gateway.client_timeout_s.",
     )

@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with three things that a gateway needs and ASGI has no word for.
 
 A call's task learns at once that its client has gone (no task of its own has to watch for that);
-a request head that takes too long ends its connection; what is no HTTP is told so in OpenAI's
+a request that takes too long to arrive ends its connection; what is no HTTP is told so in OpenAI's
 shape. Knows nothing of models.
 """
 
@@ -21,22 +21,22 @@ TASK = "slimdown.task"
 class GatewayProtocol(HttpToolsProtocol):
     """One client's connection."""
 
-    _head_since: float | None = None
+    _since: float | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Expect a request head from now on."""
+        """Expect a request from now on."""
         super().connection_made(transport)
-        self._head_since = time.monotonic()
+        self._since = time.monotonic()
 
     def on_message_begin(self) -> None:
-        """Expect the rest of a request head."""
+        """Expect the rest of a request."""
         super().on_message_begin()
-        self._head_since = time.monotonic()
+        self._since = time.monotonic()
 
-    def on_headers_complete(self) -> None:
-        """Stop the clock: the head is there."""
-        self._head_since = None
-        super().on_headers_complete()
+    def on_message_complete(self) -> None:
+        """Stop the clock: the request is whole."""
+        self._since = None
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the task of a call whose client has gone."""
@@ -49,22 +49,34 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP; the connection ends, since its framing is in doubt."""
-        body = _NOT_HTTP.body()
-        head = (
-            b"content-type: application/json\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n" % len(body)
-        )
-        self.transport.write(STATUS_LINE[400] + head + body)
-        self.transport.close()
+        self._end_with(_NOT_HTTP)
 
-    def close_if_idle(self, before: float) -> None:
-        """End a connection whose request head began before then and is not there yet."""
-        if self._head_since is not None and self._head_since < before:
-            self.transport.close()
+    def end_if_slow(self, before: float) -> None:
+        """End a connection whose request began before then and is not whole yet."""
+        if self._since is not None and self._since < before:
+            self._since = None
+            self._end_with(_TOO_SLOW)
+
+    def _end_with(self, problem: Problem) -> None:
+        """Tell the client why, unless an answer has begun, and close."""
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            body = problem.body()
+            head = (
+                b"content-type: application/json\r\nconnection: close\r\n"
+                b"content-length: %d\r\n\r\n" % len(body)
+            )
+            self.transport.write(STATUS_LINE[problem.status] + head + body)
+        self.transport.close()
 
 
 _NOT_HTTP = Problem(
     400,
     "invalid_http",
     "This is no valid HTTP/1.1 request; nothing was sent upstream. The connection is closed.",
+)
+_TOO_SLOW = Problem(
+    408,
+    "request_timeout",
+    "The request was not whole in time (gateway.client_timeout_s); it was not sent upstream and "
+    "not recorded. Send it again.",
 )

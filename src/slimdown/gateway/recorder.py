@@ -1,26 +1,36 @@
 """Stores each call before its last byte leaves, in groups, and says when it cannot.
 
-Whoever records waits no longer than a budget, and not at all once recording is known to fail; what
-waits is written when it can be. Knows no HTTP, no routes, and nothing of what a store is made of.
+While the store is quick and free, the event loop writes by itself at the end of each turn: that
+costs a call less than waking a thread does (`benchmarks/recorder.py`). As soon as the store is
+held, slow or failing, or a call is large, a thread writes instead, until nothing is left to do.
+Whoever records waits no longer than a budget, and not at all once recording is known to fail;
+what waits is written when it can be. Knows no HTTP, no routes, and not what a store is made of.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
+from slimdown.errors import SlimdownError, StoreLocked, StoreUnwritable
 from slimdown.exchange import Exchange
-from slimdown.gateway.scribe import FAULTS, Entry, Make, Scribe
+from slimdown.gateway.scribe import Entry, Make, Scribe
 from slimdown.store import Store
 from slimdown.types import Evidence
 
 _GROUP = 256
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 1.0
+_GROUP_HERE = 64  # calls that the loop writes before it turns to others: some milliseconds
+_LARGE_BYTES = 256 << 10  # a call beyond it would hold up the loop
+_SLOW_S = 0.025  # a group that took so long met a busy disk
+_THERE_S = 1.0  # how long the thread goes on writing after that
+_PAUSES_S = (0.05, 1.0)  # between tries where the store fails: the first, and the longest
+_LOCKED_PAUSES_S = (0.001, 0.05)  # and where another process writes
 _EVIDENCE_BYTES = 1_000  # about what one takes in memory
 
 
@@ -46,7 +56,7 @@ def _say_nothing(reason: str) -> None:
 
 
 class Recorder:
-    """Writes what the gateway saw, on a thread of its own."""
+    """Writes what the gateway saw. All methods are for the loop's thread."""
 
     def __init__(
         self,
@@ -65,17 +75,30 @@ class Recorder:
         self._budget_s = budget_s
         self._max_waiting_bytes = max_waiting_bytes
         self._on_broken = on_broken
-        self._waiting: deque[_Waiting] = deque()
-        self._changed = threading.Condition()
-        self._closing = False
-        self._reason = ""
+        self._reason = self._last_fault = ""
         self._n_waiting = self._n_written = self._n_lost = self._waiting_bytes = 0
+        self._turn: list[_Waiting] = []  # what the loop writes at the end of its turn
+        # Who writes: the loop alone sets this to False, the thread alone to True, both under the
+        # condition; the thread only once its queue is empty.
+        self._here = True
+        self._changed = threading.Condition()
+        self._queue: deque[_Waiting] = deque()
+        self._here_from = 0.0
+        self._closing_until: float | None = None
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
-        """Open the store and begin; call it on the loop. Raises what opening the store raises."""
+        """Open the store and begin; call it on the loop.
+
+        Raises what opening the store raises, but for `StoreUnwritable`: a full disk must not keep
+        a gateway from coming up again, so that it is told by `health`, and opened when it can be.
+        """
         self._loop = asyncio.get_running_loop()
-        self._scribe.open()
+        try:
+            self._scribe.open()
+        except StoreUnwritable as error:
+            self._here = False
+            self._failed(str(error))
         self._thread.start()
 
     @property
@@ -99,65 +122,83 @@ class Recorder:
             self.note(exchange)
             return False
         done: asyncio.Future[bool] = self._loop.create_future()
-        if not self._enqueue(exchange, _size(exchange), done):
-            return False
-        timer = self._loop.call_later(self._budget_s, _settle, done, False)
-        try:
-            return await done
-        finally:
-            timer.cancel()
+        self._accept(_Waiting(exchange, _size(exchange), done))
+        return await done
 
     def note(self, exchange: Exchange) -> None:
         """Have a call written that nobody waits for."""
-        self._enqueue(exchange, _size(exchange), None)
+        self._accept(_Waiting(exchange, _size(exchange), None))
 
     def note_evidence(self, evidence: Evidence) -> None:
         """Have a shadow's answer written."""
-        self._enqueue(evidence, _EVIDENCE_BYTES, None)
+        self._accept(_Waiting(evidence, _EVIDENCE_BYTES, None))
 
     async def close(self, timeout_s: float) -> None:
         """Write what waits, for as long as that may take, and close the store."""
         with self._changed:
-            self._closing = True
+            self._closing_until = time.monotonic() + timeout_s
+            self._here = False
+            self._queue.extend(self._turn)
+            self._turn = []
             self._changed.notify()
-        await asyncio.to_thread(self._thread.join, timeout_s)
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join, timeout_s)
 
-    def _enqueue(self, entry: Entry, n_bytes: int, done: asyncio.Future[bool] | None) -> bool:
+    def _accept(self, waiting: _Waiting) -> None:
+        n_bytes = self._waiting_bytes + waiting.n_bytes
+        if self._closing_until is not None or n_bytes > self._max_waiting_bytes:
+            self._n_lost += 1
+            _settle(waiting.done, False)
+            return
+        self._n_waiting += 1
+        self._waiting_bytes = n_bytes
+        if not self._here or waiting.n_bytes > _LARGE_BYTES:
+            self._hand_over([waiting])
+            return
+        if not self._turn:
+            self._loop.call_soon(self._write_here)
+        self._turn.append(waiting)
+
+    def _write_here(self) -> None:
+        """Write this turn's calls on the loop, or have the thread write them."""
+        group, self._turn = self._turn[:_GROUP_HERE], self._turn[_GROUP_HERE:]
+        if self._turn:
+            self._loop.call_soon(self._write_here)
+        if not self._here:
+            self._hand_over(group)
+            return
+        began = time.monotonic()
+        try:
+            self._scribe.write([each.entry for each in group])
+        except SlimdownError as error:
+            self._hand_over(group)
+            self._last_fault = str(error)
+            if not isinstance(error, StoreLocked):
+                self._failed(self._last_fault)
+        else:
+            self._written(group)
+            ended = time.monotonic()
+            if ended - began > _SLOW_S:
+                self._here_from = ended + _THERE_S
+                self._hand_over([])
+
+    def _hand_over(self, group: Sequence[_Waiting]) -> None:
+        """Let the thread write from now on, and see that nobody waits for long."""
         with self._changed:
-            if self._closing or self._waiting_bytes + n_bytes > self._max_waiting_bytes:
-                self._n_lost += 1
-                return False
-            self._waiting.append(_Waiting(entry, n_bytes, done))
-            self._n_waiting += 1
-            self._waiting_bytes += n_bytes
+            self._here = False
+            self._queue.extend(group)
             self._changed.notify()
-        return True
+        waited_for = [each.done for each in group if each.done is not None]
+        if waited_for:
+            self._loop.call_later(self._budget_s, self._expire, waited_for)
 
-    def _run(self) -> None:
-        pause_s = 0.0
-        while group := self._take(pause_s):
-            try:
-                self._scribe.write([each.entry for each in group])
-            except FAULTS as error:
-                pause_s = min(max(2 * pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
-                self._loop.call_soon_threadsafe(self._failed, str(error))
-                self._waiting.extendleft(reversed(group))
-                if self._closing:
-                    break
-            else:
-                pause_s = 0.0
-                self._loop.call_soon_threadsafe(self._written, group)
-        self._scribe.close()
+    def _expire(self, waited_for: Sequence[asyncio.Future[bool]]) -> None:
+        if not all(done.done() for done in waited_for):
+            slow = f"a call was not stored within {self._budget_s} s; it is written when it can be."
+            self._failed(self._last_fault or slow)
 
-    def _take(self, pause_s: float) -> list[_Waiting]:
-        with self._changed:
-            if pause_s:
-                self._changed.wait_for(lambda: self._closing, pause_s)
-            self._changed.wait_for(lambda: self._waiting or self._closing)
-            return [self._waiting.popleft() for _ in range(min(_GROUP, len(self._waiting)))]
-
-    def _written(self, group: list[_Waiting]) -> None:
-        self._reason = ""
+    def _written(self, group: Sequence[_Waiting]) -> None:
+        self._reason = self._last_fault = ""
         for each in group:
             self._n_waiting -= 1
             self._n_written += 1
@@ -166,10 +207,57 @@ class Recorder:
 
     def _failed(self, reason: str) -> None:
         known, self._reason = self._reason, reason
-        for each in list(self._waiting):
+        for each in self._queue.copy():
             _settle(each.done, False)
         if not known:
             self._on_broken(reason)
+
+    def _run(self) -> None:
+        """Write what is handed over until closed: the thread's life."""
+        pause_s = 0.0
+        group = self._take(pause_s) if self._here else []  # writing nothing opens the store
+        while group is not None:
+            try:
+                self._scribe.write([each.entry for each in group])
+            except SlimdownError as error:
+                pause_s = self._put_back(group, error, pause_s)
+            else:
+                pause_s = 0.0
+                self._tell(self._written, group)
+            group = self._take(pause_s)
+        self._scribe.close()
+
+    def _put_back(self, group: Sequence[_Waiting], error: SlimdownError, pause_s: float) -> float:
+        """Keep what was not written; return how long to wait before the next try."""
+        with self._changed:
+            self._queue.extendleft(reversed(group))
+        self._last_fault = str(error)
+        # Another's transaction is soon over: `_expire` tells of one that is not.
+        is_locked = isinstance(error, StoreLocked)
+        if not is_locked:
+            self._tell(self._failed, self._last_fault)
+        first, longest = _LOCKED_PAUSES_S if is_locked else _PAUSES_S
+        return min(max(2 * pause_s, first), longest)
+
+    def _take(self, pause_s: float) -> list[_Waiting] | None:
+        """Return what to write next, after a pause where the last try failed; None at the end."""
+        time.sleep(pause_s)
+        with self._changed:
+            over = self._closing_until is not None and time.monotonic() >= self._closing_until
+            if pause_s and over:
+                return None
+            while not pause_s and not self._queue:
+                if self._closing_until is not None:
+                    return None
+                there_s = self._here_from - time.monotonic()
+                self._here = there_s <= 0
+                self._changed.wait(None if self._here else there_s)
+            return [self._queue.popleft() for _ in range(min(_GROUP, len(self._queue)))]
+
+    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
+        # A loop that has ended has nobody left who waits.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, *arguments)
 
 
 def _settle(done: asyncio.Future[bool] | None, stored: bool) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import msgspec
 
 from slimdown.exchange import Outcome
+from slimdown.gateway.body import Body
 from slimdown.gateway.ending import Ending
 from slimdown.gateway.outgoing import header, returned_headers
 from slimdown.gateway.passage import Passage
@@ -80,8 +80,9 @@ class Relay:
         """Pass on what is no model call; a break in it breaks the caller's answer off, too."""
         await self._start(passage, send)
         try:
-            async for piece in self._pieces(response):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            body = self._body(response)
+            while piece := await body.next():
+                await self._send(piece, send)
         except (*_BROKEN, TimeoutError):
             raise Severed from None
         await send({"type": "http.response.body", "body": b""})
@@ -89,7 +90,8 @@ class Relay:
     async def _whole(self, response: aiohttp.ClientResponse, passage: Passage, send: Any) -> None:
         began = time.perf_counter()
         try:
-            async for piece in self._pieces(response):
+            body = self._body(response)
+            while piece := await body.next():
                 passage.add(piece)
         except _BROKEN:
             await self._fail(passage, send, "upstream_truncated", _truncated(passage.upstream))
@@ -116,11 +118,12 @@ class Relay:
         outcome: Outcome = "ok"
         problem: Problem | None = None
         try:
-            async for piece in self._pieces(response):
+            body = self._body(response)
+            while piece := await body.next():
                 passage.add(piece)
                 if not passage.recorded and ending.reached_by(piece):
                     await self._recording.record(passage)
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await self._send(piece, send)
             if not (passage.recorded or ending.is_whole(passage)):
                 outcome, problem = "upstream_truncated", _truncated(passage.upstream)
         except _BROKEN:
@@ -135,24 +138,22 @@ class Relay:
         last = problem.event() if problem else b""
         await send({"type": "http.response.body", "body": last})
 
+    async def _send(self, piece: bytes, send: Any) -> None:
+        """Send a piece on; a client that does not take it in time is given up."""
+        message = {"type": "http.response.body", "body": piece, "more_body": True}
+        try:
+            with self._upstreams.patience.limit(self._settings.client_timeout_s):
+                await send(message)
+        except TimeoutError:
+            raise asyncio.CancelledError from None
+
     async def _start(self, passage: Passage, send: Any) -> None:
         headers = [*passage.headers, *self._recording.headers(passage)]
         await send({"type": "http.response.start", "status": passage.status, "headers": headers})
 
-    async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        """Yield the body as it came, HTTP chunk by HTTP chunk; raises `TimeoutError` on a stall."""
-        idle_s = self._settings.idle_timeout_s
-        ends_at = time.monotonic() + self._settings.longest_s
-        content = response.content
-        while True:
-            async with asyncio.timeout(idle_s):
-                piece, _ = await content.readchunk()
-            if piece:
-                yield piece
-            elif content.at_eof():
-                return
-            if time.monotonic() > ends_at:
-                raise TimeoutError
+    def _body(self, response: aiohttp.ClientResponse) -> Body:
+        settings = self._settings
+        return Body(response, self._upstreams.patience, settings.idle_timeout_s, settings.longest_s)
 
     async def _fail(self, passage: Passage, send: Any, outcome: Any, problem: Problem) -> None:
         """Record a call that failed upstream, and tell the caller."""

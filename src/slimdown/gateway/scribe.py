@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from slimdown.errors import KeyProblem, SlimdownError, StoreError
+from slimdown.errors import KeyProblem, SlimdownError, StoreError, StoreLocked, StoreUnwritable
 from slimdown.exchange import Exchange
 from slimdown.store import Store
 from slimdown.types import Call, Evidence
@@ -19,20 +19,24 @@ Make = Callable[[Exchange], Call]
 Entry = Exchange | Evidence
 """What can be written."""
 
+_WHOLE_STORE = (StoreLocked, StoreUnwritable, KeyProblem)
+"""Faults that no call is to blame for."""
+
 
 class Scribe:
     """A store that is kept open, and what turns exchanges into its calls."""
 
     def __init__(self, open_store: Callable[[], Store], make: Make) -> None:
-        """Take how the store is opened; `open` opens it."""
+        """Take how the store is opened; `open`, or the first `write`, opens it."""
         self._open_store = open_store
         self._make = make
         self._store: Store | None = None
 
-    def open(self) -> None:
-        """Open the store unless it is open; raises what opening it raises."""
+    def open(self) -> Store:
+        """Return the store, opened if it is not; raises what opening it raises."""
         if self._store is None:
             self._store = self._open_store()
+        return self._store
 
     def close(self) -> None:
         """Close the store, if it is open."""
@@ -41,29 +45,52 @@ class Scribe:
             store.close()
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Commit all entries; raises `StoreError` or `KeyProblem` if none of them is stored."""
-        self.open()
-        assert self._store is not None, "open sets it or raises"
-        calls = [self._call(entry) for entry in entries if isinstance(entry, Exchange)]
-        evidence = [entry for entry in entries if isinstance(entry, Evidence)]
-        if calls:
-            self._store.add_live(calls)
-        if evidence:
-            self._store.add_evidence(evidence)
+        """Commit all entries, those that are known already aside.
+
+        Raises `SlimdownError`, and nothing else, where not all of them are stored; to write them
+        again is then right.
+        """
+        try:
+            store = self.open()
+            _add(store, [self._call(each) for each in entries if isinstance(each, Exchange)])
+            evidence = [each for each in entries if isinstance(each, Evidence)]
+            if evidence:
+                store.add_evidence(evidence)
+        except StoreUnwritable:
+            if self._store is not None and self._store.is_replaced():
+                self.close()
+            raise
+        except SlimdownError:
+            raise
+        except Exception as error:  # whatever it is, whoever waits for a row must be told
+            raise StoreError(
+                f"calls cannot be stored ({type(error).__name__}). They are kept in memory, and "
+                "answered all the same. Please report this as a fault of slimdown."
+            ) from error
 
     def _call(self, exchange: Exchange) -> Call:
         try:
             return self._make(exchange)
         except Exception as error:  # noqa: BLE001 - a fault in reading must not lose the row
-            return unrecordable(exchange.call_id, error)
+            return _unrecordable(exchange.call_id, error)
 
 
-def unrecordable(call_id: str, error: Exception) -> Call:
-    """Return the row of a call that could not be read: that it was, and the kind of the error."""
+def _add(store: Store, calls: Sequence[Call]) -> None:
+    """Store calls; where one of them cannot be, the bare fact that it took place."""
+    if not calls:
+        return
+    try:
+        store.add_live(calls)
+    except _WHOLE_STORE:
+        raise
+    except Exception as error:  # noqa: BLE001 - one call of a kind unforeseen must not stop the rest
+        if len(calls) > 1:
+            for call in calls:
+                _add(store, [call])
+        else:
+            store.add_live([_unrecordable(calls[0].id, error)])
+
+
+def _unrecordable(call_id: str, error: Exception) -> Call:
+    # Its message could quote the call, so only the kind of the error is kept.
     return Call(id=call_id, request={}, error=f"unrecordable: {type(error).__name__}")
-
-
-FAULTS = (StoreError, KeyProblem)
-"""What a store that cannot be written raises."""
-
-__all__ = ["FAULTS", "Entry", "Make", "Scribe", "SlimdownError", "unrecordable"]

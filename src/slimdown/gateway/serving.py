@@ -82,6 +82,7 @@ class _Server(uvicorn.Server):
             server_header=False,
             date_header=False,
             access_log=False,
+            proxy_headers=False,
             log_level="warning",
             backlog=_BACKLOG,
             timeout_keep_alive=75,
@@ -100,7 +101,7 @@ class _Server(uvicorn.Server):
             before = time.monotonic() - self._settings.client_timeout_s
             for connection in list(self.server_state.connections):
                 if isinstance(connection, GatewayProtocol):
-                    connection.close_if_idle(before)
+                    connection.end_if_slow(before)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

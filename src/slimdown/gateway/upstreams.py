@@ -19,6 +19,7 @@ import msgspec
 from slimdown.backends.breaker import Breaker
 from slimdown.gateway.inbound import Inbound
 from slimdown.gateway.outgoing import joined_url, upstream_headers
+from slimdown.gateway.patience import Patience
 from slimdown.gateway.replies import Problem
 from slimdown.settings import DEFAULT_UPSTREAMS, GatewaySettings, UpstreamSettings, secret
 
@@ -32,6 +33,7 @@ _RECONNECT_S = 0.05
 _RETRIED = frozenset((502, 503, 504, 529))
 _FIRST_DELAY_S = 0.25
 _LONGEST_DELAY_S = 10.0
+
 
 class Unanswered(Exception):
     """The upstream gave no answer; ``outcome`` is the exchange's, `problem` the caller's."""
@@ -76,6 +78,7 @@ class Upstreams:
         )
         self._by_model: dict[str, Upstream] = {}
         self._session: aiohttp.ClientSession | None = None
+        self.patience = Patience()
 
     async def open(self) -> None:
         """Make the connection pool, inside the running loop."""
@@ -92,9 +95,11 @@ class Upstreams:
             ),
             trust_env=False,
         )
+        self.patience.start()
 
     async def close(self) -> None:
         """Close all connections."""
+        self.patience.stop()
         if self._session is not None:
             await self._session.close()
 
@@ -155,7 +160,7 @@ class Upstreams:
         assert self._session is not None, "open() comes first"
         patience_s = self._settings.first_byte_timeout_s
         try:
-            async with asyncio.timeout(patience_s):
+            with self.patience.limit(patience_s):
                 return await self._session.request(
                     inbound.method,
                     joined_url(upstream.url, inbound.path, inbound.query),
