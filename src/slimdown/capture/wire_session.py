@@ -6,7 +6,7 @@ Runs on the hot path: bounded work, whatever the request holds. Knows nothing of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from slimdown.canonical import ID_HEX_DIGITS
@@ -30,23 +30,23 @@ def session_of_request(headers: Headers, request: JsonObject) -> str:
     Context); ``previous_response_id``; else a hash of the model and of the messages up to the
     first user's, which every later turn of a conversation sends again.
     """
-    told = next(_told(headers, request), None)
-    return _opening_id(request) if told is None else _bounded(told)
+    told = _told(dict(headers), request)
+    return _bounded(told) if told else _opening_id(request)
 
 
-def _told(headers: Headers, request: JsonObject) -> Iterator[str]:
-    by_name = dict(headers)
-    for name in _HEADERS:
-        if value := by_name.get(name, b"").strip():
-            yield value.decode("utf-8", "replace")
+def _told(headers: dict[bytes, bytes], request: JsonObject) -> str:
+    for header in _HEADERS:
+        if value := headers.get(header, b"").strip():
+            return value.decode("utf-8", "replace")
     metadata = request.get("metadata")
     if isinstance(metadata, dict):
-        yield from filter(None, (_name(metadata.get(key)) for key in _KEYS))
-    fields = by_name.get(b"traceparent", b"").split(b"-")
+        for key in _KEYS:
+            if name := _name(metadata.get(key)):
+                return name
+    fields = headers.get(b"traceparent", b"").split(b"-")
     if len(fields) >= 4 and fields[1].strip(b"0 "):
-        yield fields[1].decode("latin-1")
-    if previous := _name(request.get("previous_response_id")):
-        yield previous
+        return fields[1].decode("latin-1")
+    return _name(request.get("previous_response_id"))
 
 
 def _name(value: Any) -> str:
@@ -62,50 +62,54 @@ def _bounded(name: str) -> str:
 
 
 def _opening_id(request: JsonObject) -> str:
-    return f"opening-{_digest(_bounded_texts(_opening(request)))}"
+    texts: list[str] = []
+    left = _OPENING_CHARS
+    for value in _opening(request):
+        if left <= 0:
+            break
+        found = [value[:left]] if isinstance(value, str) else _texts_in(value, left)
+        texts += found
+        left -= sum(map(len, found)) + len(found)
+    return f"opening-{_digest(texts)}"
 
 
 def _digest(texts: list[str]) -> str:
-    joined = "\x1f".join(texts)
-    data = joined.encode("utf-8", "surrogatepass")
+    data = "\x1f".join(texts).encode("utf-8", "surrogatepass")
     return hashlib.sha256(data).hexdigest()[:ID_HEX_DIGITS]
 
 
-def _opening(request: JsonObject) -> Iterator[Any]:
-    """Yield the values that all turns of a conversation have in common."""
-    yield request.get("model")
-    yield request.get("instructions") or request.get("system")
+def _opening(request: JsonObject) -> list[Any]:
+    """Return the values that all turns of a conversation have in common."""
+    values = [request.get("model"), request.get("instructions") or request.get("system")]
     history = request.get("messages") or request.get("input") or request.get("prompt")
     if not isinstance(history, list):
-        yield history
-        return
+        return [*values, history]
     for message in history[:_OPENING_VALUES]:
         if not isinstance(message, dict):
-            yield message
+            values.append(message)
             continue
-        yield message.get("role")
-        yield message.get("content")
-        if message.get("role") == "user":
-            return
+        role = message.get("role")
+        values += (role, message.get("content"))
+        if role == "user":
+            break
+    return values
 
 
-def _bounded_texts(values: Iterator[Any]) -> list[str]:
-    """Return the texts inside values in order: so many characters, and so many values, at most."""
+def _texts_in(value: Any, left: int) -> list[str]:
+    """Return the texts inside a value in order: so many characters, and so many values, at most."""
     texts: list[str] = []
-    left = _OPENING_CHARS
-    waiting = list(values)[::-1]
+    waiting = [value]
     for _ in range(_OPENING_VALUES):
         if not waiting or left <= 0:
             break
         value = waiting.pop()
-        if isinstance(value, str):
-            texts.append(value[:left])
-            left -= len(value)
-        elif isinstance(value, list):
+        if isinstance(value, list):
             waiting += value[:_OPENING_VALUES][::-1]
         elif isinstance(value, dict):
-            waiting += [each for key, each in value.items() if key != "cache_control"][::-1]
-        elif value is not None:
-            texts.append(str(value)[:left])
-            left -= 8
+            # A cache's mark wanders from turn to turn.
+            inner = islice(value.items(), _OPENING_VALUES)
+            waiting += [each for key, each in inner if key != "cache_control"][::-1]
+        elif isinstance(value, str):
+            texts.append(value[:left])
+            left -= len(texts[-1]) + 1
     return texts

@@ -1,8 +1,8 @@
 """Why a call is set aside: one small function a reason, tried in a fixed order.
 
 A check takes a `Look` at a call and returns a detail ("" where the reason says all) or None where
-it has no objection. Failure comes before what presumes an answer, refusal before emptiness (the
-API leaves the text empty beside ``refusal``). Details name no payload.
+it has no objection. Who answered comes first, then failure before what presumes an answer, and
+refusal before emptiness (the API leaves the text empty beside ``refusal``). Details name no payload.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def checks(rules: CurationRules) -> tuple[tuple[str, Check], ...]:
     outcomes = tuple(parse_rule(text) for text in rules.outcomes)
     audience = None if rules.keep_human_facing else _human_facing(rules.human_facing)
     return (
+        ("specialist_answer", _specialist_answer),
         ("failure", _failure),
         ("unsupported", _unsupported),
         *((("human_facing", audience),) if audience else ()),
@@ -82,6 +83,13 @@ def system_text(request: JsonObject) -> str:
     """Return the text of a request's system and developer messages."""
     messages = messages_of(request)
     return "\n".join(message_text(m) for m in messages if m.get("role") in SYSTEM_ROLES)
+
+
+def _specialist_answer(look: Look) -> str | None:
+    """Object to what a specialist said: learning from it would confirm its own mistakes."""
+    gateway = look.call.metadata.get("gateway")
+    served_by = gateway.get("served_by") if isinstance(gateway, dict) else None
+    return None if served_by in (None, "", "upstream") else ""
 
 
 def _failure(look: Look) -> str | None:

@@ -61,7 +61,7 @@ def decoded(text: str | bytes) -> Any:
     """Return a JSON value, or None for what is none, or is nested too deeply to be one."""
     try:
         return _DECODE(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
 
