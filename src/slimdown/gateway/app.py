@@ -16,6 +16,7 @@ from slimdown.gateway.ids import CallIds
 from slimdown.gateway.inbound import Gone, Inbound, Refused, read_inbound
 from slimdown.gateway.local import Local
 from slimdown.gateway.metrics import Metrics
+from slimdown.gateway.models import PREFIX
 from slimdown.gateway.passage import Passage
 from slimdown.gateway.protocol import TASK
 from slimdown.gateway.recording import Recording
@@ -98,6 +99,9 @@ class GatewayApp:
             raise  # the server breaks the connection off, as the upstream did
 
     async def _answered(self, passage: Passage, send: Any) -> None:
+        if passage.inbound.model.startswith(PREFIX) and passage.inbound.is_routable:
+            await self._routing.by_name(passage, send)
+            return
         if passage.inbound.is_routable and self._routing.is_active:
             plan = self._routing.plan(passage)
             if plan.asks and await self._routing.served(plan, passage, send):

@@ -88,7 +88,7 @@ def assemble(settings: Settings, environ: Mapping[str, str]) -> Assembly:
     )
     app = GatewayApp(
         gateway,
-        relay=Relay(gateway, upstreams, recording),
+        relay=Relay(gateway, upstreams, recording, lambda: watch.current.table.routes),
         recording=recording,
         routing=routing,
         local=local,

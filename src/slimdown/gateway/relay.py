@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -16,12 +17,14 @@ import msgspec
 from slimdown.exchange import Outcome
 from slimdown.gateway.body import Body
 from slimdown.gateway.ending import Ending
+from slimdown.gateway.models import is_list, live, with_specialists
 from slimdown.gateway.outgoing import header, returned_headers
 from slimdown.gateway.passage import Passage
 from slimdown.gateway.recording import Recording
-from slimdown.gateway.replies import Problem, reply_problem
+from slimdown.gateway.replies import Problem, reply, reply_problem
 from slimdown.gateway.upstreams import Unanswered, Upstream, Upstreams, invalid
 from slimdown.settings import GatewaySettings
+from slimdown.types import Route
 
 _BROKEN = (aiohttp.ClientError, OSError)
 
@@ -30,9 +33,14 @@ class Relay:
     """Relays calls to upstreams."""
 
     def __init__(
-        self, settings: GatewaySettings, upstreams: Upstreams, recording: Recording
+        self,
+        settings: GatewaySettings,
+        upstreams: Upstreams,
+        recording: Recording,
+        routes: Callable[[], Sequence[Route]] = tuple,
     ) -> None:
-        """Use these upstreams, and this recording."""
+        """Use these upstreams and this recording; ``routes`` gives those in force."""
+        self._routes = routes
         self._settings = settings
         self._upstreams = upstreams
         self._recording = recording
@@ -78,6 +86,9 @@ class Relay:
         self, response: aiohttp.ClientResponse, passage: Passage, send: Any
     ) -> None:
         """Pass on what is no model call; a break in it breaks the caller's answer off, too."""
+        if is_list(passage.inbound.method, passage.inbound.path) and live(self._routes()):
+            await self._listed(response, passage, send)
+            return
         await self._start(passage, send)
         try:
             body = self._body(response)
@@ -86,6 +97,17 @@ class Relay:
         except (*_BROKEN, TimeoutError):
             raise Severed from None
         await send({"type": "http.response.body", "body": b""})
+
+    async def _listed(self, response: aiohttp.ClientResponse, passage: Passage, send: Any) -> None:
+        """Pass a list of models on, the live specialists added."""
+        try:
+            body = await response.read()
+        except _BROKEN:
+            raise Severed from None
+        if passage.status == 200 and not header(passage.headers, b"content-encoding"):
+            body = with_specialists(body, self._routes())
+        kept = [line for line in passage.headers if line[0] != b"content-length"]
+        await reply(send, passage.status or 502, body, [*kept, *self._recording.headers(passage)])
 
     async def _whole(self, response: aiohttp.ClientResponse, passage: Passage, send: Any) -> None:
         began = time.perf_counter()

@@ -14,17 +14,33 @@ import msgspec
 
 from slimdown.backends.chat_stream import chunks
 from slimdown.capture.wire import call_of, session_of_request
+from slimdown.gateway.models import plan_by_name
 from slimdown.gateway.outgoing import header
 from slimdown.gateway.passage import Passage
 from slimdown.gateway.planning import Plan
 from slimdown.gateway.recorder import Recorder
 from slimdown.gateway.recording import Recording
+from slimdown.gateway.replies import Problem, reply_problem
 from slimdown.gateway.specialists import Served, Specialists
 from slimdown.types import JsonObject
 
 _JSON = [(b"content-type", b"application/json")]
 _EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 _ENCODER = msgspec.json.Encoder()
+_UNKNOWN = Problem(
+    404,
+    "model_not_found",
+    "No live specialist has this name; the call went nowhere. `slimdown routes` lists them.",
+)
+
+
+def _declined(reason: str) -> Problem:
+    return Problem(
+        422,
+        "specialist_declined",
+        f"The specialist may not answer this call ({reason}), and behind its own name there is no "
+        "upstream to ask. Ask for the upstream's model: the gateway routes by itself.",
+    )
 
 
 class Routing:
@@ -53,6 +69,20 @@ class Routing:
         )
         passage.reason, passage.task_id = plan.reason, plan.task_id
         return plan
+
+    async def by_name(self, passage: Passage, send: Any) -> None:
+        """Answer a caller that asks for a specialist by its own name, or say why not."""
+        plan = plan_by_name(passage.inbound.model, self._specialists.routing)
+        problem = _UNKNOWN
+        if plan is not None:
+            passage.task_id, passage.reason = plan.task_id, plan.reason
+            if await self.served(plan, passage, send):
+                return
+            problem = _declined(passage.reason)
+        passage.status = problem.status
+        passage.add(problem.body())
+        await self._recording.record(passage)
+        await reply_problem(send, problem, self._recording.headers(passage))
 
     async def served(self, plan: Plan, passage: Passage, send: Any) -> bool:
         """Have a specialist answer the caller; tell whether it did."""

@@ -80,6 +80,11 @@ class Specialists:
         """Whether any route may ask a specialist."""
         return self._watch.current.is_active
 
+    @property
+    def routing(self) -> InForce:
+        """The routes in force."""
+        return self._watch.current
+
     def plan(self, request: JsonObject, *, off: bool, session: str) -> Plan:
         """Return who is asked for a request; ``off`` is the caller's wish for the upstream.
 
