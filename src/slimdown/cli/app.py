@@ -14,6 +14,7 @@ from slimdown.cli import (
     report,
     routes,
     run,
+    runtime,
     scan,
     show,
     tail,
@@ -39,6 +40,7 @@ app.command("tasks")(tasks.tasks)
 app.command("report")(report.report)
 app.command("up")(up.up)
 app.command("gateway")(gateway.gateway)
+app.command("runtime")(runtime.runtime)
 app.command("promote")(promote.promote)
 app.command("rollback")(promote.rollback)
 app.command("routes")(routes.routes)

@@ -101,8 +101,9 @@ class Relay:
     async def _listed(self, response: aiohttp.ClientResponse, passage: Passage, send: Any) -> None:
         """Pass a list of models on, the live specialists added."""
         try:
-            body = await response.read()
-        except _BROKEN:
+            with self._upstreams.patience.limit(self._settings.idle_timeout_s):
+                body = await response.read()
+        except (*_BROKEN, TimeoutError):
             raise Severed from None
         if passage.status == 200 and not header(passage.headers, b"content-encoding"):
             body = with_specialists(body, self._routes())
