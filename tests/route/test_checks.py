@@ -120,7 +120,7 @@ def test_several_calls_where_one_is_allowed_are_not_fit() -> None:
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 def test_an_answer_longer_than_the_caller_allows_is_not_fit(name: str) -> None:
-    enough, too_few = request(**{name: 2}), request(**{name: 1})
+    enough, too_few = {**request(), name: 2}, {**request(), name: 1}
 
     assert unfit(enough, release(), completion("delivery")) is None
     assert unfit(too_few, release(), completion("delivery")) == "too_long"

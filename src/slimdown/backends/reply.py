@@ -16,7 +16,8 @@ from slimdown.types import JsonObject
 DOWN = "the specialist runtime did not answer ({}). The upstream is asked instead."
 
 REFUSALS = frozenset(
-    {"not_this_task", "too_long", "abstained", "unknown_specialist", "loading", "overloaded"}
+    {"not_this_task", "too_long", "abstained", "failed", "loading", "overloaded"}
+    | {"unknown_specialist", "broken_specialist"}
 )
 """What a runtime may say instead of an answer and be well; any other code becomes "refused"."""
 

@@ -37,7 +37,7 @@ class RuntimeClient:
         Nothing is opened before the first question.
         """
         self._socket = str(address) if isinstance(address, Path) else None
-        base = "http://runtime" if self._socket else str(address).rstrip("/").removesuffix("/v1")
+        base = "http://localhost" if self._socket else str(address).rstrip("/").removesuffix("/v1")
         self._url = URL(f"{base}/v1/chat/completions")
         self._budget_s = budget_s
         self._breaker = breaker or Breaker(3, 2.0)

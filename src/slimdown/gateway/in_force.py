@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from slimdown.errors import SealBroken
 from slimdown.route import Candidates
 from slimdown.store import Store
 from slimdown.types import Release, Route, RouteTable, TaskSet
@@ -53,7 +54,7 @@ def read(store: Store, table: RouteTable) -> tuple[InForce, str]:
     active = [route for route in table.routes if route.stage != "retired"]
     if not active:
         return InForce(table), ""
-    tasks = _converted(store.result("tasks", table.tasks_id), TaskSet) or _NO_TASKS
+    tasks = _held(store, "tasks", table.tasks_id, TaskSet) or _NO_TASKS
     releases, broken = _releases(store, active, tasks)
     problem = _BROKEN.format(", ".join(sorted(broken))) if broken else ""
     return InForce(table, tasks, releases), problem
@@ -67,7 +68,7 @@ def _releases(
     found: dict[str, Release] = {}
     broken: list[str] = []
     for route in routes:
-        release = _converted(store.result("release", route.specialist_id), Release)
+        release = _held(store, "release", route.specialist_id, Release)
         # Cut out under another template, a specialist's input would not be what it was made for.
         if release is not None and templates.get(route.task_id) == release.task.template:
             found[route.specialist_id] = release
@@ -82,8 +83,10 @@ _BROKEN = (
 )
 
 
-def _converted(value: Any, kind: type[Any]) -> Any:
+def _held(store: Store, stage: str, key: str, kind: type[Any]) -> Any:
+    """Return a result, or None where there is none or it is damaged: others must not suffer."""
     try:
+        value = store.result(stage, key)
         return None if value is None else msgspec.convert(value, kind)
-    except msgspec.ValidationError:
+    except (SealBroken, msgspec.ValidationError):
         return None
