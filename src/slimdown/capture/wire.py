@@ -62,7 +62,7 @@ def _call(exchange: Exchange) -> Call:
     body = exchange.request_body
     request = json_object(body) if exchange.request is None else exchange.request
     answer = answer_in(exchange, endpoint)
-    if request is None or repeats_a_key(body, request):
+    if body and (request is None or repeats_a_key(body, request)):
         answer.notes["raw_request"] = kept_bytes(body, RAW_REQUEST_BYTES)
     native, dropped = lightened(request or {}, len(body))
     if dropped:

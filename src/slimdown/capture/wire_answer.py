@@ -6,7 +6,6 @@ is no answer is kept as bytes. Knows nothing of requests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -98,7 +97,7 @@ def _streamed(exchange: Exchange, dialect: Dialect, body: bytes) -> WireAnswer:
     assembled = dialect.assemble(events)
     native, dropped = lightened(assembled.answer, len(body))
     error = _error(exchange, assembled.failure) or _fault_of(assembled)
-    answer = _checked(dialect.answer(native), error, assembled.usages)
+    answer = _checked(dialect.answer(native), error, unsure=assembled.unsure_usage)
     answer.streamed = True
     if assembled.inconsistent:
         answer.flags.append("inconsistent")
@@ -107,23 +106,20 @@ def _streamed(exchange: Exchange, dialect: Dialect, body: bytes) -> WireAnswer:
     return answer
 
 
-def _checked(response: JsonObject, error: str, usages: Sequence[Any] = ()) -> WireAnswer:
-    """Return an answer without token counts that nobody should trust with a bill.
-
-    ``usages`` are the final counts that a stream told: two are one too many, even equal ones.
-    """
+def _checked(response: JsonObject, error: str, *, unsure: bool = False) -> WireAnswer:
+    """Return an answer without token counts that nobody should trust with a bill."""
     if not response.get("choices"):
         return WireAnswer(response, error or "upstream_invalid")
     usage = response.get("usage")
     answer = WireAnswer(response, error)
-    if len(usages) < 2 and usable(usage):
+    if not unsure and usable(usage):
         return answer
     if usage is None and error:
         return answer  # it broke off before it came to its usage
     answer.flags.append("usage_unusable")
     if usage is not None:
         answer.response = {key: value for key, value in response.items() if key != "usage"}
-        answer.notes["usage_set_aside"] = list(usages) or [usage]
+        answer.notes["usage_set_aside"] = usage
     return answer
 
 
@@ -131,7 +127,7 @@ def _embedded(exchange: Exchange, response: JsonObject, dropped: JsonObject) -> 
     answer = WireAnswer(response, _error(exchange, None), notes={"dropped_vectors": dropped})
     if not usable(response.get("usage")):
         answer.flags.append("usage_unusable")
-        answer.notes["usage_set_aside"] = [response.pop("usage", None)]
+        answer.notes["usage_set_aside"] = response.pop("usage", None)
     return answer
 
 

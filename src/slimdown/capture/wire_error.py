@@ -19,6 +19,7 @@ def with_code(code: str, error: Any) -> str:
     inner = error.get("error", error) if isinstance(error, dict) else error
     inner = inner if isinstance(inner, dict) else {}
     told = [inner.get(key) for key in ("type", "code")]
+    told = [str(word) if type(word) is int else word for word in told]
     words = [word for word in told if isinstance(word, str) and _CODE.fullmatch(word)]
     words = [word for word in words if word != "error"]  # which says nothing
     return f"{code}: {' '.join(dict.fromkeys(words))}" if words else code

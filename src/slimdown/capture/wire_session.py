@@ -27,8 +27,8 @@ def session_of_request(headers: Headers, request: JsonObject) -> str:
 
     In order: the headers ``x-slimdown-session``, ``x-session-id``, ``x-conversation-id``; the
     metadata's ``session_id``, ``conversation_id``; the trace id of ``traceparent`` (W3C Trace
-    Context); ``previous_response_id``; else a hash of the model and of the messages up to the
-    first user's, which every later turn of a conversation sends again.
+    Context); ``previous_response_id`` or ``conversation``; else a hash of the model and of the
+    messages up to the first user's, which every later turn of a conversation sends again.
     """
     told = _told(dict(headers), request)
     return _bounded(told) if told else _opening_id(request)
@@ -46,7 +46,10 @@ def _told(headers: dict[bytes, bytes], request: JsonObject) -> str:
     fields = headers.get(b"traceparent", b"").split(b"-")
     if len(fields) >= 4 and fields[1].strip(b"0 "):
         return fields[1].decode("latin-1")
-    return _name(request.get("previous_response_id"))
+    if previous := _name(request.get("previous_response_id")):
+        return previous
+    kept = request.get("conversation")  # by the provider, which the caller only names
+    return _name(kept.get("id") if isinstance(kept, dict) else kept)
 
 
 def _name(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 A check takes a `Look` at a call and returns a detail ("" where the reason says all) or None where
 it has no objection. Who answered comes first, then failure before what presumes an answer, and
-refusal before emptiness (the API leaves the text empty beside ``refusal``). Details name no payload.
+refusal before emptiness (the API leaves the text empty beside ``refusal``). Details name no
+payload.
 """
 
 from __future__ import annotations

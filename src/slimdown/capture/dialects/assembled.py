@@ -22,8 +22,7 @@ class Assembled(msgspec.Struct, kw_only=True):
     ``whole`` tells that the stream ended as its dialect ends one, or that every answer in it had
     its finish reason. ``failure`` is an error object that came in the stream's place or midst.
     ``inconsistent``: pieces came interleaved, twice or out of order. ``unreadable``: an event was
-    not a JSON object. ``usages`` are the final token counts that were told; more than one is a
-    fault.
+    not a JSON object. ``unsure_usage``: the token counts were told twice, fell, or are not final.
     """
 
     answer: JsonObject
@@ -31,7 +30,7 @@ class Assembled(msgspec.Struct, kw_only=True):
     failure: Any = None
     inconsistent: bool = False
     unreadable: bool = False
-    usages: list[Any] = []
+    unsure_usage: bool = False
 
 
 class Payloads:
@@ -46,10 +45,9 @@ class Payloads:
     def __iter__(self) -> Iterator[tuple[str, JsonObject]]:
         """Yield each event's type ("" if none) and object; what is no object is passed over."""
         for event in self._events:
-            self.unreadable = self.unreadable or self.done  # something was said after the end
             if event.data.strip() == "[DONE]":
                 self.done = True
-                continue
+                return  # as clients do
             value = decoded(event.data)
             if isinstance(value, dict):
                 yield event.event, value

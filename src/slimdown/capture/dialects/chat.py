@@ -13,6 +13,7 @@ import msgspec
 from slimdown.capture.dialects.assembled import (
     Assembled,
     Payloads,
+    decoded,
     index_in,
     object_in,
     objects_in,
@@ -29,10 +30,31 @@ _OWN_FIELDS = frozenset(("index", "delta", "message", "text", "finish_reason", "
 
 
 class _ToolCall(msgspec.Struct):
-    id: str
-    name: str
-    arguments: list[str]
-    rest: JsonObject
+    """A call of a tool as its pieces come. ``begun_again``: its id came with several of them."""
+
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = []
+    rest: JsonObject = {}
+    begun_again: bool = False
+
+    def take(self, piece: JsonObject, identity: str) -> bool:
+        """Add a piece; tell whether it may belong to this call."""
+        function = object_in(piece, "function")
+        name = text_in(function, "name")
+        fits = not (self.name and name) or name == self.name
+        self.begun_again |= bool(self.id and identity)
+        self.id = self.id or identity
+        self.name = self.name or name
+        self.arguments.append(text_in(function, "arguments"))
+        own = ("index", "id", "function")
+        self.rest |= {k: v for k, v in piece.items() if k not in own and v is not None}
+        return fits
+
+    @property
+    def is_doubled(self) -> bool:
+        """Whether it came twice; some providers repeat the id with each piece, which is fine."""
+        return self.begun_again and decoded("".join(self.arguments)) is None
 
 
 class _Choice(msgspec.Struct):
@@ -65,8 +87,8 @@ class _Completion:
     def __init__(self) -> None:
         self.top: JsonObject = {}
         self.choices: dict[int, _Choice] = {}
-        self.usages: list[Any] = []
-        self.running_usage: Any = None
+        self.usage: Any = None
+        self.n_final_usages = 0
         self.failure: Any = None
         self.inconsistent = False
 
@@ -78,16 +100,11 @@ class _Completion:
                 self.top[key] = value
         choices = objects_in(chunk, "choices")
         if chunk.get("usage") is not None:
-            self._take_usage(chunk["usage"], final=not choices)
+            # Some providers tell the count so far with every choice: the last one holds then.
+            self.usage = chunk["usage"]
+            self.n_final_usages += not choices
         for choice in choices:
             self._take_choice(choice)
-
-    def _take_usage(self, usage: Any, *, final: bool) -> None:
-        # Some providers tell the count so far with every chunk: the last one holds then.
-        if final:
-            self.usages.append(usage)
-        else:
-            self.running_usage = usage
 
     def _take_choice(self, piece: JsonObject) -> None:
         choice = self.choices.setdefault(index_in(piece), _Choice())
@@ -115,39 +132,32 @@ class _Completion:
 
     def _take_tool_call(self, choice: _Choice, piece: JsonObject) -> None:
         index = index_in(piece, default=max(choice.newest_tool, 0))
-        function = object_in(piece, "function")
         known = choice.tools.get(index)
         identity = text_in(piece, "id")
         if known is not None and identity and known.id and identity != known.id:
-            # Two calls under one index: keep them apart, and say that it was so.
-            self.inconsistent = "index" in piece or self.inconsistent
+            # Two calls under one index: keep them apart. Without an index it is a provider's way.
+            self.inconsistent |= "index" in piece
             index, known = max(choice.tools) + 1, None
         if known is None:
-            self.inconsistent |= index != len(choice.tools)
-            known = choice.tools[index] = _ToolCall("", "", [], {})
-        self.inconsistent |= index < choice.newest_tool
+            known = choice.tools[index] = _ToolCall()
+        self.inconsistent |= index < choice.newest_tool or not known.take(piece, identity)
         choice.newest_tool = max(choice.newest_tool, index)
-        known.id = known.id or identity
-        known.name = known.name or text_in(function, "name")
-        known.arguments.append(text_in(function, "arguments"))
-        own = ("index", "id", "function")
-        known.rest |= {k: v for k, v in piece.items() if k not in own and v is not None}
 
     def finished(self, payloads: Payloads) -> Assembled:
         answer = {**self.top, "object": "chat.completion"}
         choices = sorted(self.choices.items())
         answer["choices"] = [_choice(index, choice) for index, choice in choices]
-        usages = self.usages or ([] if self.running_usage is None else [self.running_usage])
-        if usages:
-            answer["usage"] = usages[-1]
+        if self.usage is not None:
+            answer["usage"] = self.usage
+        doubled = any(call.is_doubled for _, c in choices for call in c.tools.values())
         complete = bool(choices) and all(choice.finish_reason for _, choice in choices)
         return Assembled(
             answer=answer,
             whole=payloads.done or complete,
             failure=self.failure,
-            inconsistent=self.inconsistent,
+            inconsistent=self.inconsistent or doubled,
             unreadable=payloads.unreadable,
-            usages=usages,
+            unsure_usage=self.n_final_usages > 1,
         )
 
 

@@ -177,7 +177,8 @@ class _Message:
             failure=self.failure,
             inconsistent=self.inconsistent,
             unreadable=payloads.unreadable,
-            usages=[self.usage] * 2 if self.falling else [],
+            # What the first event tells of the output is where it begins, not where it ends.
+            unsure_usage=self.falling or not answer.get("stop_reason"),
         )
 
 
@@ -219,7 +220,7 @@ def _user(content: list[Any], role: Any) -> Iterator[JsonObject]:
     parts: list[Any] = []
     for part in content:
         if not isinstance(part, dict) or part.get("type") != "tool_result":
-            parts.append(part)
+            parts.append(_image(part))
             continue
         if parts:
             yield {"role": role, "content": _content(parts)}
@@ -265,6 +266,17 @@ def _content(content: Any) -> Any:
         if part.get("type") == "text" and part.keys() == {"type", "text"}:
             return part.get("text")
     return content
+
+
+def _image(part: Any) -> Any:
+    """Return an image in chat form, and any other part as it is."""
+    if not isinstance(part, dict) or part.get("type") != "image":
+        return part
+    source = object_in(part, "source")
+    url = source.get("url")
+    if source.get("type") == "base64":
+        url = f"data:{source.get('media_type')};base64,{source.get('data')}"
+    return {"type": "image_url", "image_url": {"url": url}} if isinstance(url, str) else part
 
 
 def _tool(tool: Any) -> Any:

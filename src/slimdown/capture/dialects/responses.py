@@ -27,7 +27,9 @@ _ENDS = {
     "response.completed": "completed",
     "response.incomplete": "incomplete",
     "response.failed": "failed",
+    "response.cancelled": "cancelled",
 }
+_SAID = ("message", "function_call", "reasoning")
 _SILENCE = {"role": "assistant", "content": None}
 _OWN_ANSWER = ("service_tier", "status", "incomplete_details", "previous_response_id")
 
@@ -49,12 +51,17 @@ def chat_answer(answer: JsonObject) -> JsonObject:
     """Return a Responses answer as a chat completion; without output it has no choices."""
     if not isinstance(answer.get("output"), list):
         return answer
-    made = logged.chat_response(answer)
-    if made is answer:  # nothing was said, as where reasoning took all the tokens
-        made = logged.chat_response(answer | {"output": [_SILENCE]})
+    output = objects_in(answer, "output")
+    said = [item for item in output if item.get("type", "message") in _SAID]
+    rest = [item for item in output if item.get("type", "message") not in _SAID]
+    # Nothing may have been said, as where reasoning took all the tokens.
+    spoken = [item for item in said if item.get("type") != "reasoning"] or [_SILENCE]
+    made = logged.chat_response(answer | {"output": spoken})
     made |= {key: answer[key] for key in _OWN_ANSWER if answer.get(key) is not None}
+    if rest:
+        made["output"] = rest  # such as the provider's own searches
     choice = made["choices"][0]
-    _add_unsaid(choice["message"], objects_in(answer, "output"))
+    _add_unsaid(choice["message"], said)
     if object_in(answer, "incomplete_details").get("reason") == "content_filter":
         choice["finish_reason"] = "content_filter"
     return made
@@ -129,7 +136,7 @@ class _Response:
             self.failure = self.failure or event.get("error") or event
         elif "response" in event:
             self.response = object_in(event, "response") or self.response
-            self.ended = _ENDS.get(kind, "")
+            self.ended = _ENDS.get(kind) or self.ended
         elif kind.startswith("response.output_item."):
             self._take_item(kind, event)
         elif kind in _GROWS:
