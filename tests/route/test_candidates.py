@@ -43,8 +43,9 @@ def test_another_prompt_another_tool_or_no_messages_have_no_candidates() -> None
 
 def test_deciding_loads_nothing_heavy() -> None:
     heavy = "{'numpy', 'scipy', 'sklearn', 'torch', 'onnxruntime'}"
-    code = f"import sys, slimdown.gateway.specialists; print({heavy} & set(sys.modules))"
+    code = "import sys, slimdown.gateway.specialists; slimdown.route.make_ready();"
+    code += f"print({heavy} & set(sys.modules), 'jsonschema' in sys.modules)"
 
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert found.stdout.strip() == "set()"
+    assert found.stdout.strip() == "set() True"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from slimdown.errors import SlimdownError
 from slimdown.gateway.in_force import InForce, read
+from slimdown.route import make_ready
 from slimdown.store import Store
 from slimdown.types import RouteTable
 
@@ -94,6 +95,8 @@ class RouteWatch:
 
     def _adopt(self, store: Store, table: RouteTable) -> None:
         found, self.problem = read(store, table)
+        if found.is_active:
+            make_ready()
         if found != self.current:
             self.current = found
             self._on_change(found)

@@ -2,7 +2,7 @@
 
 from slimdown.route.assign import Assigner
 from slimdown.route.candidates import Candidates
-from slimdown.route.checks import unfit
+from slimdown.route.checks import make_ready, unfit
 from slimdown.route.decide import decide
 
-__all__ = ["Assigner", "Candidates", "decide", "unfit"]
+__all__ = ["Assigner", "Candidates", "decide", "make_ready", "unfit"]
