@@ -18,7 +18,7 @@ def _rows(seed: int, n: int = N) -> sparse.csr_matrix:
 
 
 def _fit(rows: sparse.csr_matrix, classes: np.ndarray, groups: np.ndarray) -> kernel_ridge.Fitted:
-    kernel = kernel_ridge.likeness(rows, rows, None, None)
+    kernel = kernel_ridge.likeness(rows, kernel_ridge.turned(rows), None, None)
     return kernel_ridge.fit(kernel, np.arange(rows.shape[0]), classes, 3, groups)
 
 
@@ -28,7 +28,9 @@ def test_left_out_scores_are_those_of_a_fit_without_the_group() -> None:
     for group in (0, 7):
         rest = np.flatnonzero(groups != group)
         without = _fit(rows[rest], classes[rest], groups[rest])
-        kernel = kernel_ridge.likeness(rows[groups == group], rows[rest], None, None)
+        kernel = kernel_ridge.likeness(
+            rows[groups == group], kernel_ridge.turned(rows[rest]), None, None
+        )
         expected = kernel @ without.weights
         assert np.allclose(whole.left_out[groups == group], expected, atol=2e-3)
 
@@ -39,7 +41,7 @@ def test_more_examples_than_landmarks_are_all_left_out_in_turn() -> None:
     assert len(marks) == kernel_ridge.MOST_LANDMARKS
     assert (marks[0], marks[-1]) == (0, n - 1)
     rows, some = _rows(1), np.arange(0, N, 2)
-    kernel = kernel_ridge.likeness(rows, rows[some], None, None)
+    kernel = kernel_ridge.likeness(rows, kernel_ridge.turned(rows[some]), None, None)
     fitted = kernel_ridge.fit(kernel, some, np.arange(N) % 3, 3, np.arange(N))
     assert fitted.weights.shape == (20, 3) and fitted.left_out.shape == (N, 3)
 
@@ -52,7 +54,7 @@ def test_copies_of_a_text_do_not_break_the_fit() -> None:
 def test_likeness_is_one_for_a_text_with_itself_and_less_for_others() -> None:
     rows = _rows(2)
     meaning = rows.toarray()
-    kernel = kernel_ridge.likeness(rows, rows, meaning, meaning)
+    kernel = kernel_ridge.likeness(rows, kernel_ridge.turned(rows), meaning, meaning)
     assert np.allclose(np.diag(kernel), 1, atol=1e-5)
     assert (kernel[~np.eye(N, dtype=bool)] < 1).all() and (kernel > 0).all()
 

@@ -140,7 +140,8 @@ def _fit_ridge(seen: Evidence) -> _Ridge:
     vectors = words.vectors(seen.texts)
     marks = kernel_ridge.landmarks(len(seen.texts))
     known_meaning = None if seen.meaning is None else seen.meaning[marks]
-    kernel = kernel_ridge.likeness(vectors, vectors[marks], seen.meaning, known_meaning)
+    columns = kernel_ridge.turned(vectors[marks])
+    kernel = kernel_ridge.likeness(vectors, columns, seen.meaning, known_meaning)
     fitted = kernel_ridge.fit(kernel, marks, seen.classes, len(seen.outputs), seen.groups)
     kernel[seen.groups[:, None] == seen.groups[marks]] = 0
     temperature = _temperature(fitted.left_out, seen.classes)

@@ -34,12 +34,18 @@ class Fitted:
     left_out: Floats
 
 
-def likeness(words: Any, known_words: Any, meaning: Floats | None, known: Floats | None) -> Floats:
+def turned(words: Any) -> Any:
+    """Return sparse vectors (texts, n-grams) as (n-grams, texts), in rows as `likeness` wants."""
+    return words.T.tocsr()
+
+
+def likeness(words: Any, columns: Any, meaning: Floats | None, known: Floats | None) -> Floats:
     """Return the kernel (texts, landmarks), each entry in 0..1.
 
-    ``words`` are sparse vectors, ``meaning`` unit vectors or None where there is no encoder.
+    ``words`` are the texts' sparse vectors, ``columns`` the landmarks' as `turned` has them;
+    ``meaning`` and ``known`` their unit vectors, or None where there is no encoder.
     """
-    same_words = np.asarray((words @ known_words.T).toarray(), np.float32)
+    same_words = np.asarray((words @ columns).toarray(), np.float32)
     kernel: Floats = np.exp(_WORDS_SHARPNESS * (same_words - 1))
     if meaning is None or known is None:
         return kernel

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,16 @@ class Model:
     reliability: Floats
     encoder: str | None
 
+    @cached_property
+    def known_columns(self) -> Any:
+        """The known examples' words the other way round, by n-gram: made once, read each time."""
+        return kernel_ridge.turned(self.known_words)
+
 
 def answer(model: Model, texts: Sequence[str], meaning: Floats | None) -> Read:
     """Return the class numbers, confidence and signals; ``meaning`` are the texts' unit vectors."""
     vectors = model.words.vectors(texts)
-    kernel = kernel_ridge.likeness(vectors, model.known_words, meaning, model.known_meaning)
+    kernel = kernel_ridge.likeness(vectors, model.known_columns, meaning, model.known_meaning)
     members = {"ridge": logistic.softmax(model.temperature * (kernel @ model.ridge))}
     if meaning is not None and model.logistic is not None:
         members["logistic"] = logistic.chances(meaning, model.logistic)
