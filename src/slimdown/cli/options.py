@@ -10,6 +10,9 @@ import typer
 
 from slimdown.settings import Settings, load_settings
 
+FLAG_UPSTREAM = "default"
+"""The name of the upstream that --upstream tells; it stands in place of all others."""
+
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option(
@@ -81,6 +84,6 @@ def gateway_settings_from(
     flags: dict[str, Any] = {
         "workspace": str(workspace) if workspace else None,
         "gateway": {name: value for name, value in listening.items() if value is not None},
-        "upstreams": {"upstream": {"url": upstream}} if upstream else None,
+        "upstreams": {FLAG_UPSTREAM: {"url": upstream}} if upstream else None,
     }
     return load_settings(Path.cwd(), os.environ, flags)

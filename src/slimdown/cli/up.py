@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from slimdown.cli.options import (
+    FLAG_UPSTREAM,
     HostOption,
     OnFailureOption,
     PortOption,
@@ -61,7 +62,7 @@ def up(
     except ChildEnded as error:
         print_error(str(error), as_json=False)
         raise typer.Exit(error.code if error.code > 0 else 1) from error
-    say(f"Stopped. {_n_records(folder) - n_before:,} calls were added to {folder} meanwhile.")
+    say(f"Stopped. Calls recorded in {folder} meanwhile: {_n_records(folder) - n_before:,}.")
 
 
 @contextmanager
@@ -87,8 +88,8 @@ def gateway_child(settings: Settings, address: tuple[str, int]) -> Child:
     """Return the gateway's command, at an address that is known to be free."""
     flags = ["--host", address[0], "--port", str(address[1]), "--workspace", settings.workspace]
     flags += ["--on-failure", settings.gateway.on_failure]
-    if list(settings.upstreams) == ["upstream"]:
-        flags += ["--upstream", settings.upstreams["upstream"].url]
+    if list(settings.upstreams) == [FLAG_UPSTREAM]:
+        flags += ["--upstream", settings.upstreams[FLAG_UPSTREAM].url]
     return _child("gateway", *flags)
 
 
