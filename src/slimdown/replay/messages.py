@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from slimdown.answer import answer_message, parse_json
+from slimdown.capture.dialects.assembled import objects_in
 from slimdown.replay.pieces import count, event, pieces, said
 from slimdown.types import JsonObject
 
@@ -86,12 +87,10 @@ def _deltas(name: str, text: str) -> list[JsonObject]:
 def _blocks(completion: JsonObject) -> list[JsonObject]:
     """Return the content blocks: what was thought, what was said, which tools are called."""
     message = answer_message(completion) or {}
-    first, content = said(completion), message.get("content")
+    first = said(completion)
     text = first.text or first.refusal
-    spoken = (
-        content if isinstance(content, list) else [{"type": "text", "text": text}] if text else []
-    )
-    return [*(message.get("thinking_blocks") or []), *spoken, *map(_tool_use, first.tool_calls)]
+    spoken = objects_in(message, "content") or ([{"type": "text", "text": text}] if text else [])
+    return [*objects_in(message, "thinking_blocks"), *spoken, *map(_tool_use, first.tool_calls)]
 
 
 def _tool_use(call: JsonObject) -> JsonObject:
