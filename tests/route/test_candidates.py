@@ -6,6 +6,7 @@ import sys
 from releases import SYSTEM, request
 
 from slimdown.route import Candidates
+from slimdown.signature import tools_id
 from slimdown.types import JsonObject, Slot, Task, Template
 
 WIDE = Template((Slot("system", SYSTEM, constant=True),))
@@ -39,6 +40,13 @@ def test_another_prompt_another_tool_or_no_messages_have_no_candidates() -> None
     found = [index.of(other) for other in (*others, request(tools=[{"type": "function"}]))]
 
     assert found == [(), (), (), ()]
+
+
+def test_more_tools_than_anybody_takes_belong_to_no_task() -> None:
+    tools = [{"type": "function", "function": {"name": f"f{i}"}} for i in range(1_025)]
+    index = Candidates([task("a", Template(WIDE.slots, tools_id({"tools": tools})))])
+
+    assert index.of(request(tools=tools)) == ()
 
 
 def test_deciding_loads_nothing_heavy() -> None:

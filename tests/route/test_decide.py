@@ -64,6 +64,12 @@ def test_a_request_of_just_the_longest_length_is_taken() -> None:
     assert decide(request("x" * 40), False, route(), release(), "s").asks_specialist
 
 
+def test_very_many_messages_are_too_long_however_short() -> None:
+    many = {**request(), "messages": [*request()["messages"], *[{"role": "user"}] * 100]}
+
+    assert decide(many, False, route(), release(), "session").reason == "too_long"
+
+
 def test_what_a_specialist_could_not_see_whole_is_not_shadowed_either() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}
     seen = request()

@@ -17,6 +17,10 @@ from slimdown.signature import (
 )
 from slimdown.types import JsonObject, Task, Template
 
+MOST_TOOLS = 1_024
+"""A request with more tools belongs to no task: to compare them would take its time, and OpenAI
+allows 128."""
+
 
 class Candidates:
     """An index of tasks by template, most specific template first."""
@@ -33,6 +37,9 @@ class Candidates:
 
     def of(self, request: JsonObject) -> tuple[Task, ...]:
         """Return the tasks of the most specific template that a request matches, if any."""
+        tools = request.get("tools") or request.get("functions")
+        if isinstance(tools, list) and len(tools) > MOST_TOOLS:
+            return ()
         listed = self._of.get((tools_id(request), contract_id(request)))
         if not listed:
             return ()

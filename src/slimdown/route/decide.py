@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from slimdown.route.parameters import unsupported
-from slimdown.signature import specialist_input
+from slimdown.signature import messages_of, specialist_input
 from slimdown.types import Decision, JsonObject, Release, Route
 
 
@@ -30,7 +30,10 @@ def decide(
         return Decision("off", route)
     if route is None:
         return Decision("no_route")
-    reason = _not_routed(route, session) or _not_served(request, route, release)
+    reason = _not_routed(route, session)
+    if reason or release is None:
+        return Decision(reason or "no_release", route)
+    reason = "void" if _void(route, release) else _unsuited(request, release)
     if reason:
         return Decision(reason, route)
     shadows = route.stage == "shadow"
@@ -55,11 +58,10 @@ def _not_routed(route: Route, session: str) -> str:
     return ""
 
 
-def _not_served(request: JsonObject, route: Route, release: Release | None) -> str:
-    if release is None:
-        return "no_release"
-    if _void(route, release):
-        return "void"
+def _unsuited(request: JsonObject, release: Release) -> str:
+    """Return why a request is not what a specialist was made for, "" if it is."""
+    if len(messages_of(request)) > len(release.task.template.slots) + release.longest_input:
+        return "too_long"  # without a look at each of very many
     parameter = unsupported(request)
     if parameter:
         return f"unsupported:{parameter}"
