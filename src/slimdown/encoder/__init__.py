@@ -6,6 +6,7 @@ how an encoder is trained.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -24,10 +25,21 @@ def load_encoder(
     """Return the encoder whose weights ``source`` names: the short name, a folder, or a hub id.
 
     ``threads`` is how many cores one forward pass may use (None: all that this process may run
-    on). Raises `MissingExtra` if the weights or a package are not installed, `UsageError` if the
-    folder holds no BERT.
+    on). The default weights are held once per process, however many ask for them. Raises
+    `MissingExtra` if the weights or a package are not installed, `UsageError` if the folder holds
+    no BERT.
     """
+    from slimdown.encoder.model import allowed_threads
+
+    made = _held if source == DEFAULT_SOURCE else _made
+    return made(source, precision, threads or allowed_threads())
+
+
+def _made(source: str, precision: Literal["fp32", "int8"], threads: int) -> Encoder:
     from slimdown.encoder.model import Encoder
     from slimdown.encoder.weights import read_weights
 
     return Encoder(read_weights(source), precision=precision, threads=threads)
+
+
+_held = cache(_made)
