@@ -54,9 +54,10 @@ def chat_answer(answer: JsonObject) -> JsonObject:
     output = objects_in(answer, "output")
     said = [item for item in output if item.get("type", "message") in _SAID]
     rest = [item for item in output if item.get("type", "message") not in _SAID]
-    # Nothing may have been said, as where reasoning took all the tokens.
-    spoken = [item for item in said if item.get("type") != "reasoning"] or [_SILENCE]
-    made = logged.chat_response(answer | {"output": spoken})
+    native = {key: value for key, value in answer.items() if key != "choices"}
+    made = logged.chat_response(native | {"output": said})
+    if "choices" not in made:  # nothing was said, as where reasoning took all the tokens
+        made = logged.chat_response(native | {"output": [_SILENCE]})
     made |= {key: answer[key] for key in _OWN_ANSWER if answer.get(key) is not None}
     if rest:
         made["output"] = rest  # such as the provider's own searches
