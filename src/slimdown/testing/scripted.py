@@ -37,32 +37,33 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(self.body)
 
 
-class Say(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True):
+    """One thing that a scripted upstream does; after the last it awaits the next request."""
+
+
+class Say(Step, frozen=True):
     """Write these bytes as they are, in one write, and wait until the socket took them."""
 
     data: bytes
 
 
-class Wait(msgspec.Struct, frozen=True):
+class Wait(Step, frozen=True):
     """Say nothing for so many seconds."""
 
     seconds: float
 
 
-class Close(msgspec.Struct, frozen=True):
+class Close(Step, frozen=True):
     """End the connection in good order (FIN), whatever was promised."""
 
 
-class Reset(msgspec.Struct, frozen=True):
+class Reset(Step, frozen=True):
     """Break the connection off (RST)."""
 
 
-class Hang(msgspec.Struct, frozen=True):
+class Hang(Step, frozen=True):
     """Say nothing for ever; ends when the client closes or the upstream stops."""
 
-
-Step = Say | Wait | Close | Reset | Hang
-"""One thing that a scripted upstream does; after the last it awaits the next request."""
 
 Script = Sequence[Step] | Callable[[Seen], Sequence[Step]]
 """The steps that answer a request, or what chooses them for it."""

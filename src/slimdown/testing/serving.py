@@ -55,6 +55,8 @@ class _Announced(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
             await super().startup(sockets)
+        except SystemExit:  # how uvicorn tells that the application refused to start
+            self.should_exit = True
         finally:
             self.ready.set()
 
