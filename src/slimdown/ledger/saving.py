@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
-import numpy as np
 
 from slimdown.errors import UsageError
 
@@ -172,6 +171,9 @@ def coverage_interval(coverage: Coverage) -> Interval:
 
 def mean_interval(values: Sequence[float], seed: int) -> Interval:
     """Return the mean with its percentile-bootstrap interval (Efron 1979), from a fixed seed."""
+    # Loaded where it is needed: the gateway prices calls and does without it.
+    import numpy as np
+
     sample = np.asarray(values, np.float64)
     random = np.random.default_rng(seed)
     means = [random.choice(sample, len(sample)).mean() for _ in range(_N_RESAMPLES)]
