@@ -24,12 +24,10 @@ from slimdown.cli.options import (
     gateway_settings_from,
 )
 from slimdown.cli.output import clean, print_error, say
+from slimdown.cli.runtime import SOCKET_NAME
 from slimdown.errors import SlimdownError
 from slimdown.processes import Address, Child, ChildEnded, Supervisor, answers
 from slimdown.settings import DEFAULT_UPSTREAMS, Settings
-
-SOCKET_NAME = "runtime.sock"
-"""The runtime's socket inside the workspace."""
 
 _READY_S = 60.0
 """A runtime that loads several specialists on a busy machine takes a while."""
