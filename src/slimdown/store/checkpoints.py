@@ -20,7 +20,7 @@ _WORTHWHILE_PAGES = 1_000
 _LONG_PAGES = 16_384  # 64 MiB: from here on writers are held up for once, to begin the log anew
 _FEW_PAGES = 256  # so few are moved while writers wait
 _PASSES = 6
-_TRIES = 5
+_BUSY_MS = 20  # how long writers may be held up by a log that readers keep from being begun anew
 _SYNC_FAILED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 
@@ -28,8 +28,9 @@ class Checkpoints:
     """A thread, with a connection of its own, that checkpoints the log of one database."""
 
     def __init__(self, connect: Callable[[], apsw.Connection]) -> None:
-        """Begin; ``connect`` opens another connection to the database."""
-        self._connect = connect
+        """Begin; ``connect`` opens another connection to the database, or raises."""
+        self._connection = connect()
+        self._connection.set_busy_timeout(_BUSY_MS)
         self._n_pages = self._n_moved = 0
         self._moved_at = time.monotonic()
         self._fault = ""
@@ -60,47 +61,35 @@ class Checkpoints:
             )
 
     def _run(self) -> None:
-        connection = self._connect()
-        try:
-            while not self._stopped.wait(_EVERY_S):
-                self._look(connection)
-        finally:
-            connection.close()
+        while not self._stopped.wait(_EVERY_S):
+            self._look()
+        self._connection.close()
 
-    def _look(self, connection: apsw.Connection) -> None:
+    def _look(self) -> None:
         # The log is shorter than what was moved of it where it was begun anew.
         grown = self._n_pages - self._n_moved if self._n_pages >= self._n_moved else self._n_pages
         late = time.monotonic() - self._moved_at > _LATEST_S
         if self._fault or not (grown >= _WORTHWHILE_PAGES or (grown and late)):
             return
         try:
-            self._move(connection)
+            self._move()
         except apsw.IOError as error:
             if error.extendedresult in _SYNC_FAILED:  # type: ignore[attr-defined]
                 self._fault = str(error)
         except apsw.Error:
             pass  # busy or full: nothing is lost, the log keeps it until the next time
 
-    def _move(self, connection: apsw.Connection) -> None:
-        self._passive(connection)
+    def _move(self) -> None:
+        self._passive()
         if self._n_pages < _LONG_PAGES:
             return
         for _ in range(_PASSES):
             if self._n_pages - self._n_moved <= _FEW_PAGES:
                 break
-            self._passive(connection)
-        self._begin_anew(connection)
+            self._passive()
+        # Moves the few that are left while no writer writes, so that the next begins anew.
+        _, self._n_moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
 
-    def _passive(self, connection: apsw.Connection) -> None:
-        _, self._n_moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    def _passive(self) -> None:
+        _, self._n_moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._moved_at = time.monotonic()
-
-    def _begin_anew(self, connection: apsw.Connection) -> None:
-        """Move the rest while no writer writes; without a wait for readers, who would hold it."""
-        for _ in range(_TRIES):
-            try:
-                _, self._n_moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-            except apsw.BusyError:
-                time.sleep(0.001)
-            else:
-                return
