@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 from route_moves import CHANGE, certificate, release, standing, task, tasks
 
@@ -18,7 +19,7 @@ STAGES: list[Stage] = ["canary", "live"]
 def promote(
     made: Release, stage: Stage, now: TaskSet = MAILS, asked: Mapping[str, float] = NOTHING
 ) -> RouteTable:
-    facts = standing(now, **asked)
+    facts = msgspec.structs.replace(standing(now), **asked)
     return promoted(RouteTable(), made, stage=stage, share=0.5, now=facts, change=CHANGE)
 
 

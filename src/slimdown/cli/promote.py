@@ -99,11 +99,8 @@ def told(route: Route) -> str:
     )
 
 
-def _share(text: str | None, stage: StageName) -> float:
-    if text is None:
-        return CANARY_SHARE if stage is StageName.CANARY else 1.0
-    if stage is not StageName.CANARY:
-        raise UsageError("--share is for a canary; nothing was changed. Add --stage canary.")
+def share_of(text: str) -> float:
+    """Return the share that "10%" or "0.1" stands for; raises `UsageError` for what is none."""
     try:
         number = float(text.strip().removesuffix("%"))
     except ValueError as error:
@@ -111,6 +108,14 @@ def _share(text: str | None, stage: StageName) -> float:
             f"{text!r} is no share; nothing was changed. Say --share 10% or --share 0.1."
         ) from error
     return number / 100 if text.strip().endswith("%") else number
+
+
+def _share(text: str | None, stage: StageName) -> float:
+    if text is None:
+        return CANARY_SHARE if stage is StageName.CANARY else 1.0
+    if stage is not StageName.CANARY:
+        raise UsageError("--share is for a canary; nothing was changed. Add --stage canary.")
+    return share_of(text)
 
 
 def _print_move(before: RouteTable, after: RouteTable, *, as_json: bool) -> None:
