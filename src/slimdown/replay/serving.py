@@ -1,0 +1,69 @@
+"""Serves a replay on a loopback port until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from slimdown.errors import SlimdownError
+from slimdown.replay.app import ReplayApp
+
+DRAIN_S = 5
+"""Seconds that answers under way get to end; a recorded hour of latency is not waited for."""
+
+
+def listener_at(port: int) -> socket.socket:
+    """Return a socket that listens on a loopback port, 0 for any free one.
+
+    Raises `SlimdownError` if the port cannot be had.
+    """
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=1024)
+    except (OSError, OverflowError) as error:
+        raise SlimdownError(
+            f"127.0.0.1:{port} cannot be listened on ({error}). Nothing was started. "
+            "Choose another with --port, or stop what is there."
+        ) from error
+
+
+def serve(app: ReplayApp, listener: socket.socket, *, with_parent: bool = False) -> None:
+    """Answer until SIGINT or SIGTERM, or with ``with_parent`` until standard input closes."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+    )
+    if with_parent:
+        watch = threading.Thread(target=_await_end_of_input, args=(server.stop,), daemon=True)
+        watch.start()
+    server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which takes a signal as the wish to stop and no failure."""
+
+    def stop(self) -> None:
+        """Take no more calls and end; from any thread."""
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Drain at the first signal; at the second, leave at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _await_end_of_input(stop: Callable[[], None]) -> None:
+    while os.read(0, 4096):
+        pass
+    stop()
