@@ -153,6 +153,10 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        # asyncio does so only for sockets that name their protocol; without it, a write waits for
+        # the client's acknowledgement of the one before.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._writable.set()
         self._upstream.n_connections += 1
         self._upstream._open.add(self)
