@@ -27,6 +27,7 @@ from slimdown.settings import GatewaySettings
 from slimdown.types import Route
 
 _BROKEN = (aiohttp.ClientError, OSError)
+_EVENTS = (b"data:", b"event:", b"id:", b":")
 
 
 class Relay:
@@ -77,7 +78,7 @@ class Relay:
         passage.headers = returned_headers(response.raw_headers)
         if passage.inbound.endpoint is None:
             await self._unrecorded(response, passage, send)
-        elif header(passage.headers, b"content-type").startswith(b"text/event-stream"):
+        elif _is_stream(passage):
             await self._stream(response, passage, send)
         else:
             await self._whole(response, passage, send)
@@ -188,16 +189,36 @@ class Severed(Exception):
     """The answer broke off after its head had gone: the caller's connection must break, too."""
 
 
+def _is_stream(passage: Passage) -> bool:
+    """Tell whether an answer is passed on as it comes.
+
+    Some servers call a stream nothing, or plain text: there the caller's wish decides.
+    """
+    kind = header(passage.headers, b"content-type").lower()
+    if kind.startswith(b"text/event-stream"):
+        return True
+    named = b"json" in kind or kind.startswith(b"text/html")
+    return passage.status == 200 and _wants_stream(passage) and not named
+
+
+def _wants_stream(passage: Passage) -> bool:
+    request = passage.inbound.request
+    return request is not None and request.get("stream") is True
+
+
 def _is_invalid(passage: Passage) -> bool:
     """Tell whether an answer that claims success holds no JSON where JSON is due.
 
     An error that is no JSON passes as it is: its status says what matters. One in a coding is
-    left to the recorder, and so is a stream that somebody asked for.
+    left to the recorder, and so are the events of a stream that somebody asked for.
     """
     if passage.status != 200 or header(passage.headers, b"content-encoding"):
         return False
+    body = b"".join(passage.pieces)
+    if _wants_stream(passage) and body.startswith(_EVENTS):
+        return False
     try:
-        msgspec.json.decode(b"".join(passage.pieces), type=msgspec.Raw)
+        msgspec.json.decode(body, type=msgspec.Raw)
     except msgspec.DecodeError:
         return True
     return False
