@@ -21,6 +21,12 @@ from slimdown.errors import RuntimeUnavailable
 OFFER_HEADER = "x-slimdown-offer"
 """Names the specialists that may answer, by id, separated by commas."""
 
+N_FAILURES = 3
+"""Failures in a row after which nobody waits for the runtime, for `OPEN_S` seconds."""
+
+OPEN_S = 2.0
+
+_MOST_CONNECTIONS = 256  # as many as a runtime lets wait; file descriptors are few
 _LARGEST_ANSWER = 8 << 20
 _LARGE_BODY = 1 << 20
 _FAILURES = (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError)
@@ -40,7 +46,7 @@ class RuntimeClient:
         base = "http://localhost" if self._socket else str(address).rstrip("/").removesuffix("/v1")
         self._url = URL(f"{base}/v1/chat/completions")
         self._budget_s = budget_s
-        self._breaker = breaker or Breaker(3, 2.0)
+        self._breaker = breaker or Breaker(N_FAILURES, OPEN_S)
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -112,10 +118,11 @@ class RuntimeClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
+            most = _MOST_CONNECTIONS
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(self._socket)
+                connector=aiohttp.UnixConnector(self._socket, limit=most)
                 if self._socket
-                else aiohttp.TCPConnector(),
+                else aiohttp.TCPConnector(limit=most),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 skip_auto_headers=("user-agent", "accept-encoding", "accept"),

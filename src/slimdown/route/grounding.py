@@ -14,6 +14,7 @@ from typing import Any
 from slimdown.signature import messages_of, spoken_text
 from slimdown.types import JsonObject
 
+_BETWEEN = re.compile(r"[\W_]+")
 _FIGURES = re.compile(r"\d[\d\s:.,/T+\-]*")
 _RUN = re.compile(r"\d{1,18}")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
@@ -85,7 +86,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def _bare(text: str) -> str:
-    return "".join(filter(str.isalnum, text.casefold()))
+    return _BETWEEN.sub("", text.casefold())
 
 
 def _numbers_in(text: str) -> Iterator[int]:
