@@ -21,6 +21,7 @@ from gateway_parts.throughput import gateway
 from gateway_parts.training import Trained
 
 OFF = {"x-slimdown-route": "off"}
+N_WARM_UP = 50
 _SERVED_TIMEOUT_S = 60.0
 
 
@@ -42,14 +43,21 @@ def served(made: Trained, upstream_port: int) -> Iterator[tuple[Place, Running, 
 
 
 def measure_served(made: Trained, upstream_port: int, seconds: float) -> dict[str, Any]:
-    """Return one row: latency of served calls, of the same calls sent upstream, and memory."""
+    """Return one row: latency of served calls, of the same calls sent upstream, processor time a
+    call, and memory."""
     with served(made, upstream_port) as (place, started, specialists):
         busy = busy_share()
+        before = started.cpu_s(), specialists.cpu_s()
         answers = timed(ask_in_turn(place.port, requests(made), seconds))
+        n_asked = len(answers) + N_WARM_UP
+        cpu = {
+            "gateway_cpu_ms": (started.cpu_s() - before[0]) / n_asked * 1e3,
+            "runtime_cpu_ms": (specialists.cpu_s() - before[1]) / n_asked * 1e3,
+        }
         upstream = timed(ask_in_turn(place.port, requests(made, OFF), seconds / 4))
         memory = {"gateway_mb": started.resident_mb(), "runtime_mb": specialists.resident_mb()}
     row = {"specialist": made.recipe.rung, "calls": made.recipe.name, "busy_before": busy}
-    return row | served_figures(answers, upstream) | memory
+    return row | served_figures(answers, upstream) | cpu | memory
 
 
 def requests(made: Trained, headers: dict[str, str] | None = None) -> list[bytes]:
@@ -59,10 +67,7 @@ def requests(made: Trained, headers: dict[str, str] | None = None) -> list[bytes
 
 
 def served_figures(answers: Sequence[Answer], upstream: Sequence[Answer]) -> dict[str, Any]:
-    """Return latencies in milliseconds, and the share that the specialist served.
-
-    ``said`` is what the gateway itself calls its overhead, the specialist's time included.
-    """
+    """Return latencies in milliseconds, and the share that the specialist served."""
     ours = [answer for answer in answers if by_specialist(answer)]
     others = [answer.latency_ms for answer in answers if not by_specialist(answer)]
     p50, p99 = percentiles([answer.latency_ms for answer in ours])
@@ -86,9 +91,9 @@ def by_specialist(answer: Answer) -> bool:
 
 
 async def ask_in_turn(port: int, calls: Sequence[bytes], seconds: float) -> list[Answer]:
-    """Send the calls one at a time, over again until the time is up; the first round warms up."""
+    """Send the calls one at a time, over again until the time is up, after a few to warm up."""
     line = await dial(port)
-    for call in calls[:50]:
+    for call in calls[:N_WARM_UP]:
         await line.ask(call)
     answers: list[Answer] = []
     deadline = time.monotonic() + seconds

@@ -2,7 +2,8 @@
 
 A chunk's text is "NUMBER:NANOSECONDS", by the monotonic clock, which all processes share. For the
 soak it also fails where the request's ``user`` asks for it: "error" (500), "cut" (the connection
-breaks half way). A request without ``stream`` gets a constant answer.
+breaks half way), "stall" (nothing more comes from half way on). Without ``stream`` it gives a
+constant answer.
 
 Run: python stream_upstream.py PORT
 """
@@ -64,10 +65,10 @@ class Upstream(asyncio.Protocol):
         if request.get("user") == "error":
             self._answer(b"500 Internal Server Error", {"error": {"message": "as asked"}})
         elif request.get("stream"):
-            n_chunks = int(request.get("max_tokens", 3))
-            cut = n_chunks // 2 if request.get("user") == "cut" else None
+            wish = str(request.get("user", ""))
             self._transport.write(_HEAD + self._said(0))
-            self._later(1, n_chunks, cut, asyncio.get_running_loop().time())
+            start = asyncio.get_running_loop().time()
+            self._later(1, int(request.get("max_tokens", 3)), wish, start)
         else:
             message = {"role": "assistant", "content": "as asked"}
             choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
@@ -83,20 +84,21 @@ class Upstream(asyncio.Protocol):
     def _said(self, number: int) -> bytes:
         return event({"role": "assistant", "content": f"{number}:{time.monotonic_ns()} "})
 
-    def _later(self, number: int, n_chunks: int, cut: int | None, start: float) -> None:
+    def _later(self, number: int, n_chunks: int, wish: str, start: float) -> None:
         """Send the chunk when its time comes; times count from the start, so none adds up."""
         when = start + (number * INTERVAL_S if number < n_chunks else (number - 0.9) * INTERVAL_S)
         loop = asyncio.get_running_loop()
-        loop.call_at(when, self._send, number, n_chunks, cut, start)
+        loop.call_at(when, self._send, number, n_chunks, wish, start)
 
-    def _send(self, number: int, n_chunks: int, cut: int | None, start: float) -> None:
-        if self._transport.is_closing():
+    def _send(self, number: int, n_chunks: int, wish: str, start: float) -> None:
+        is_half_way = number == n_chunks // 2
+        if self._transport.is_closing() or (is_half_way and wish == "stall"):
             return
-        if number == cut:
+        if is_half_way and wish == "cut":
             self._transport.abort()
         elif number < n_chunks:
             self._transport.write(self._said(number))
-            self._later(number + 1, n_chunks, cut, start)
+            self._later(number + 1, n_chunks, wish, start)
         else:
             self._transport.write(event({}, "stop") + chunk(b"[DONE]") + b"0\r\n\r\n")
 

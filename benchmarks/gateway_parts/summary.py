@@ -24,7 +24,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "specialists": (
         "specialist", "p50_ms", "p99_ms", "served_share", "not_sure_p50_ms", "upstream_p50_ms",
-        "gateway_mb", "runtime_mb", "n_errors",
+        "gateway_cpu_ms", "runtime_cpu_ms", "gateway_mb", "runtime_mb", "n_errors",
     ),
     "faults": (
         "fault", "first_added_ms", "worst_added_ms", "n_slow", "open_added_p50_ms",

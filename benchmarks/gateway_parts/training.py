@@ -76,12 +76,11 @@ def trained(recipe: Recipe, folder: Path) -> Trained:
         folder.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(json.dumps(call) + "\n" for call in seen), "utf-8")
         key.write_text(encode_key(os.urandom(32)), "utf-8")
-    environ = {"SLIMDOWN_KEY": key.read_text("utf-8")}
+    environ = {"SLIMDOWN_KEY": key.read_text("utf-8"), "SLIMDOWN_RISK": str(recipe.risk)}
     made = Trained(recipe, folder, environ, tuple(call["request"] for call in unseen))
     if not done.exists():
-        options = ["--risk", str(recipe.risk), "--rungs", recipe.rung]
         slimdown(made, "import", str(log))
-        slimdown(made, "run", *options)
+        slimdown(made, "run", "--rungs", recipe.rung)
         for task in tasks(made):
             slimdown(made, "promote", task, "--stage", "live", "--reason", "benchmark")
         done.touch()
