@@ -7,27 +7,33 @@ a call was recorded in. It keeps no key, checks none, and asks nobody.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
 from slimdown.capture.wire import endpoint_of
+from slimdown.replay.asgi import (
+    EVENTS,
+    Receive,
+    Scope,
+    Send,
+    gone_within,
+    live,
+    read,
+    reply,
+    start,
+)
 from slimdown.replay.dialects import DIALECTS, Dialect
 from slimdown.replay.index import ReplayIndex
 from slimdown.replay.recorded import Recorded, error_body
 from slimdown.types import Call, JsonObject
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 OnMiss = Literal["error", "nearest"]
 
 MISS = "replay_miss"
 """Code of the error that answers a request which was never recorded."""
 
-_JSON = b"application/json"
-_EVENTS = b"text/event-stream; charset=utf-8"
 _REFUSED = "invalid_request_error"
 _NOT_REPLAYED = (
     "this is not replayed. Answered are POST to /v1/chat/completions, /v1/responses and "
@@ -60,33 +66,33 @@ class ReplayApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await live(receive, send)
             return
         method, path = scope["method"], scope["path"]
         dialect = DIALECTS.get(endpoint_of(method, path) or "")
         if dialect is not None:
             await self._answer(dialect, receive, send)
         elif method == "GET" and path.endswith("/models"):
-            await _reply(send, 200, _models(self.index.models))
+            await reply(send, 200, _models(self.index.models))
         else:
-            await _reply(send, 404, error_body(_NOT_REPLAYED, "not_found", _REFUSED))
+            await reply(send, 404, error_body(_NOT_REPLAYED, "not_found", _REFUSED))
 
     async def _answer(self, dialect: Dialect, receive: Receive, send: Send) -> None:
-        request = _decoded(await _read(receive))
+        request = _decoded(await read(receive))
         if request is None:
             fault = error_body("the body is not a JSON object.", "invalid_json", _REFUSED)
-            await _reply(send, 400, dialect.error(fault))
+            await reply(send, 400, dialect.error(fault))
             return
         found = self.index.find(dialect.chat_request(request))
         if found is None:
             self.n_missed += 1
-            await _reply(send, 404, dialect.error(_missed(self.index)))
+            await reply(send, 404, dialect.error(_missed(self.index)))
             return
         self.n_given += 1
         if found.status < 400 and request.get("stream") is True:
             await self._stream(dialect, found, request, receive, send)
-        elif not await _gone_within(receive, found.latency_ms * self._seconds_per_ms):
-            await _reply(send, found.status, _whole(dialect, found, request))
+        elif not await gone_within(receive, found.latency_ms * self._seconds_per_ms):
+            await reply(send, found.status, _whole(dialect, found, request))
 
     async def _stream(
         self, dialect: Dialect, found: Recorded, request: JsonObject, receive: Receive, send: Send
@@ -96,10 +102,10 @@ class ReplayApp:
         loop = asyncio.get_running_loop()
         began, started = loop.time(), False
         for event, at in zip(events, due, strict=True):
-            if await _gone_within(receive, began + at - loop.time()):
+            if await gone_within(receive, began + at - loop.time()):
                 return
             if not started:
-                await send(_start(200, _EVENTS, None))
+                await send(start(200, EVENTS))
                 started = True
             await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -143,43 +149,3 @@ def _decoded(body: bytes) -> JsonObject | None:
     except _INVALID:
         return None
     return value if isinstance(value, dict) else None
-
-
-async def _read(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):  # a client that left has no more either
-            return b"".join(parts)
-
-
-async def _gone_within(receive: Receive, seconds: float) -> bool:
-    """Wait so long; return at once, with True, if the client leaves meanwhile."""
-    if seconds <= 0:
-        return False
-    try:
-        message = await asyncio.wait_for(receive(), seconds)
-    except TimeoutError:
-        return False
-    return bool(message["type"] == "http.disconnect")
-
-
-async def _reply(send: Send, status: int, body: JsonObject | bytes) -> None:
-    data = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    await send(_start(status, _JSON, len(data)))
-    await send({"type": "http.response.body", "body": data})
-
-
-def _start(status: int, content_type: bytes, length: int | None) -> JsonObject:
-    headers = [(b"content-type", content_type)]
-    headers += [] if length is None else [(b"content-length", str(length).encode())]
-    return {"type": "http.response.start", "status": status, "headers": headers}
-
-
-async def _live(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

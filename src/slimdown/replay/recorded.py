@@ -54,8 +54,9 @@ def completion(call: Call) -> JsonObject:
     """Return the recorded completion, with what every completion has and a log may lack."""
     made = {"id": f"chatcmpl-{call.id}", "object": "chat.completion", "created": 0}
     made |= {"model": _text(call.request.get("model"))}
-    told = {name: value for name, value in (call.response or {}).items() if value is not None}
-    return {**made, **told, "system_fingerprint": EXACT}
+    told = call.response or {}
+    lacking = {name: value for name, value in made.items() if told.get(name) is None}
+    return {**told, **lacking, "system_fingerprint": EXACT}
 
 
 def _error(call: Call) -> JsonObject:

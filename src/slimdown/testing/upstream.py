@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, cast
 
-import httptools
 import msgspec
 
-from slimdown.testing.scripted import Close, Hang, Reset, Say, Script, Seen, Step, Wait
-
-_ENDED = (Close, Reset)
+from slimdown.testing.connection import Connection
+from slimdown.testing.scripted import Hang, Script, Seen, Step
 
 
 class Abort(msgspec.Struct, frozen=True):
@@ -60,7 +57,7 @@ class ScriptedUpstream:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._started = threading.Event()
-        self._open: set[_Connection] = set()
+        self._open: set[Connection] = set()
 
     @property
     def url(self) -> str:
@@ -108,7 +105,17 @@ class ScriptedUpstream:
                 seen = f"{len(self.requests)} requests and {len(self.aborts)} aborts came"
                 raise TimeoutError(f"no {what} within {timeout} s; {seen}.")
 
-    def _next_steps(self, seen: Seen) -> Sequence[Step]:
+    def opened(self, connection: Connection) -> None:
+        """Take note of a connection (from within, as the next three)."""
+        self.n_connections += 1
+        self._open.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """Take note of a connection's end."""
+        self._open.discard(connection)
+
+    def next_steps(self, seen: Seen) -> Sequence[Step]:
+        """Take note of a request, and return what its script does."""
         with self._changed:
             if not self._scripts:
                 script: Script = [Hang()]
@@ -119,7 +126,8 @@ class ScriptedUpstream:
             self._changed.notify_all()
         return script(seen) if callable(script) else script
 
-    def _aborted(self, seen: Seen) -> None:
+    def aborted(self, seen: Seen) -> None:
+        """Take note of a client that left too early."""
         with self._changed:
             self.aborts.append(Abort(seen, time.monotonic()))
             self._changed.notify_all()
@@ -130,119 +138,13 @@ class ScriptedUpstream:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         server = await self._loop.create_server(
-            lambda: _Connection(self), sock=self._socket, ssl=self._tls
+            lambda: Connection(self), sock=self._socket, ssl=self._tls
         )
         self._started.set()
         await self._stop.wait()
         server.close()
         playing = [connection.shut() for connection in self._open]
         await asyncio.gather(*playing, return_exceptions=True)
-
-
-class _Connection(asyncio.Protocol):
-    """One client's connection: reads requests, and plays their scripts one after the other."""
-
-    def __init__(self, upstream: ScriptedUpstream) -> None:
-        self._upstream = upstream
-        self._parser = httptools.HttpRequestParser(self)
-        self._waiting: asyncio.Queue[Seen] = asyncio.Queue()
-        self._playing: Seen | None = None
-        self._writable = asyncio.Event()
-        self._target, self._body = b"", bytearray()
-        self._headers: list[tuple[bytes, bytes]] = []
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        # asyncio does so only for sockets that name their protocol; without it, a write waits for
-        # the client's acknowledgement of the one before.
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._writable.set()
-        self._upstream.n_connections += 1
-        self._upstream._open.add(self)
-        self._task = asyncio.get_running_loop().create_task(self._play_all())
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._transport.close()
-
-    def eof_received(self) -> None:
-        self._gone()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._gone()
-        self._upstream._open.discard(self)
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
-
-    def on_body(self, body: bytes) -> None:
-        self._body += body
-
-    def on_message_complete(self) -> None:
-        seen = Seen(
-            method=self._parser.get_method().decode(),
-            path=self._target.decode("latin-1"),
-            headers=tuple(self._headers),
-            body=bytes(self._body),
-            at=time.monotonic(),
-        )
-        self._target, self._body, self._headers = b"", bytearray(), []
-        self._waiting.put_nowait(seen)
-
-    def shut(self) -> asyncio.Task[None]:
-        """Break off, and return the task that thereby ends."""
-        self._playing = None
-        self._task.cancel()
-        self._transport.abort()
-        return self._task
-
-    def _gone(self) -> None:
-        if self._playing is not None:
-            self._upstream._aborted(self._playing)
-            self._playing = None
-        self._task.cancel()
-
-    async def _play_all(self) -> None:
-        while not self._transport.is_closing():
-            self._playing = await self._waiting.get()
-            for step in self._upstream._next_steps(self._playing):
-                if isinstance(step, _ENDED):
-                    self._playing = None
-                await self._play(step)
-            self._playing = None
-
-    async def _play(self, step: Step) -> None:
-        match step:
-            case Say(data):
-                self._transport.write(data)
-                await self._writable.wait()
-            case Wait(seconds):
-                await asyncio.sleep(seconds)
-            case Hang():
-                await asyncio.Event().wait()
-            case Close():
-                self._transport.close()
-            case Reset():
-                _linger_no_more(self._transport)
-                self._transport.abort()
-
-
-def _linger_no_more(transport: asyncio.Transport) -> None:
-    """Make the close of the socket a reset: it waits for nothing (SO_LINGER of zero seconds)."""
-    connection = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _as_list(script: Script | Sequence[Script]) -> list[Script]:
