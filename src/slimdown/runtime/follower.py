@@ -14,7 +14,7 @@ import msgspec
 
 from slimdown.errors import SlimdownError
 from slimdown.route import Assigner
-from slimdown.runtime.loading import load
+from slimdown.runtime.loading import load, refreshed
 from slimdown.runtime.routing import Routing, routing_of
 from slimdown.runtime.shelf import Shelf
 from slimdown.seal import Sealer, load_sealer
@@ -102,8 +102,10 @@ class Follower:
         before = {route.specialist_id for route in self._routing.table.routes}
         routed = {route.specialist_id for route in table.routes if route.stage != "retired"}
         self._shelf.route(before | routed)
-        loaded = {ready.release.specialist_id for ready in self._shelf.ready()}
-        for specialist_id in sorted(routed - loaded):
+        loaded = {ready.release.specialist_id: ready for ready in self._shelf.ready()}
+        for specialist_id, ready in loaded.items():
+            self._shelf.put(specialist_id, refreshed(store, ready))
+        for specialist_id in sorted(routed - loaded.keys()):
             self._shelf.put(specialist_id, load(store, self._folder, sealer, specialist_id))
         kept = store.result(_TASKS, tasks_id) if tasks_id else None
         tasks = msgspec.convert(kept, TaskSet) if kept else TaskSet(embedder="", tasks=())

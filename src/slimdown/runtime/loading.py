@@ -42,6 +42,13 @@ def load(store: Store, folder: Path, sealer: Sealer, specialist_id: str) -> Read
     return Unready(broken(specialist_id, why), time.monotonic(), release)
 
 
+def refreshed(store: Store, ready: Ready) -> Ready:
+    """Return a loaded specialist with its release as the newest run left it; its weights stay."""
+    kept = store.result(RELEASE, ready.release.specialist_id)
+    release = msgspec.convert(kept, Release) if kept else ready.release
+    return Ready(release, ready.specialist, msgspec.convert(release.agreement, AgreementModel))
+
+
 def _loaded(release: Release, artefact: Artefact) -> Ready:
     specialist = load_specialist(artefact)
     # The first answer of a session is many times slower than those that follow.

@@ -40,9 +40,6 @@ class Runtime:
 
         Raises `UsageError` if that cannot be had. A socket that a killed runtime left is replaced.
         """
-        # Numerical libraries read their number of threads once, when they are loaded.
-        for name in _THREAD_VARIABLES:
-            os.environ.setdefault(name, "1")
         self._uds = uds
         self._listener = _on_port(port) if uds is None else _on_socket(uds)
         self._server = _Server(settings, environ)
@@ -78,6 +75,9 @@ def serve(
 
     Returns the exit code. Raises `UsageError` if the socket or port cannot be had.
     """
+    # Numerical libraries read their number of threads once, when they are loaded.
+    for name in _THREAD_VARIABLES:
+        os.environ.setdefault(name, "1")
     runtime = Runtime(settings, environ, uds=uds, port=port)
     if with_parent:
         threading.Thread(target=_watch_parent, args=(runtime,), daemon=True).start()
