@@ -65,7 +65,8 @@ class Line(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._parser: Any = None
-        self._answer = Answer(0)
+        self.answer = Answer(0)
+        """The last answer, as far as it has come."""
         self._done: asyncio.Future[None] | None = None
         self._now_ns = self._read = self._chunk = 0
 
@@ -75,10 +76,10 @@ class Line(asyncio.Protocol):
             raise ConnectionError("the line is closed")
         self._parser = httptools.HttpResponseParser(self)
         self._done = asyncio.get_running_loop().create_future()
-        self._answer = Answer(time.monotonic_ns())
+        self.answer = Answer(time.monotonic_ns())
         self._transport.write(request)
         await self._done
-        return self._answer
+        return self.answer
 
     def hang_up(self) -> None:
         """Close the connection, in the middle of an answer or not."""
@@ -99,17 +100,17 @@ class Line(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self.answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_chunk_header(self) -> None:
         self._chunk += 1
 
     def on_body(self, data: bytes) -> None:
-        self._answer.pieces.append(Piece(self._chunk, self._read, self._now_ns, data))
+        self.answer.pieces.append(Piece(self._chunk, self._read, self._now_ns, data))
 
     def on_message_complete(self) -> None:
-        self._answer.status = self._parser.get_status_code()
-        self._answer.done_ns = self._now_ns
+        self.answer.status = self._parser.get_status_code()
+        self.answer.done_ns = self._now_ns
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 
