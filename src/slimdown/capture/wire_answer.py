@@ -61,6 +61,7 @@ def _read(exchange: Exchange, endpoint: str | None, body: bytes) -> WireAnswer:
         found = without_vectors(body)
         if found is not None:
             return _embedded(exchange, *found)
+        return _unembedded(exchange, body)
     dialect = DIALECTS.get(endpoint or "")
     # Some upstreams send blanks before the body, to keep the line alive.
     start = body[:1] if body[:1] == b"{" else body.lstrip(_BLANKS)[:8]
@@ -129,6 +130,14 @@ def _embedded(exchange: Exchange, response: JsonObject, dropped: JsonObject) -> 
         answer.flags.append("usage_unusable")
         answer.notes["usage_set_aside"] = response.pop("usage", None)
     return answer
+
+
+def _unembedded(exchange: Exchange, body: bytes) -> WireAnswer:
+    native = json_object(body)
+    if native is None:
+        return _unreadable(exchange, body, "upstream_invalid")
+    error = _error(exchange, failure_in(native))
+    return WireAnswer(native, error or "upstream_invalid")
 
 
 def _error(exchange: Exchange, failure: Any) -> str:

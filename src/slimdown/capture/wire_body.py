@@ -24,6 +24,7 @@ MAX_PLACES = 150_000
 
 _COUNTED_FROM = 256 << 10
 _MAX_ENCODINGS = 3
+_GZIP_MAGIC = b"\x1f\x8b"
 _ENCODE = msgspec.json.Encoder().encode
 
 
@@ -37,17 +38,17 @@ def header(headers: Headers, name: bytes) -> str:
     return value.strip().lower().decode("latin-1")
 
 
-def plain(body: bytes, headers: Headers) -> bytes:
+def plain(body: bytes, headers: Headers, bound: int = MAX_DECOMPRESSED_BYTES) -> bytes:
     """Return a body without its content-encoding; one that breaks off gives what came.
 
-    Raises `Undecodable` for what is corrupt, unknown, or larger than `MAX_DECOMPRESSED_BYTES`.
+    Raises `Undecodable` for what is corrupt, unknown, or grows beyond ``bound`` bytes.
     """
     names = [name.strip() for name in header(headers, b"content-encoding").split(",")]
     wanted = [name for name in reversed(names) if name not in ("", "identity")]
     if len(wanted) > _MAX_ENCODINGS:
         raise Undecodable("undecodable_nested")
     for name in wanted:
-        body = _decompressed(body, name)
+        body = _decompressed(body, name, bound)
     return body
 
 
@@ -76,43 +77,44 @@ def _n_places(body: bytes) -> int:
     return max(body.count(b'":'), body.count(b"[") + body.count(b"{"))
 
 
-def _decompressed(body: bytes, name: str) -> bytes:
+def _decompressed(body: bytes, name: str, bound: int) -> bytes:
     try:
         if name in ("gzip", "x-gzip"):
-            return _inflated(body, 31)
+            return _gunzipped(body, bound)
         if name == "deflate":
             # RFC 9110 means zlib's format; some servers send the bare one.
-            return _inflated(body, 15 if _is_zlib(body) else -15)
+            window_bits = 15 if _is_zlib(body) else -15
+            return _bounded(zlib.decompressobj(window_bits).decompress(body, bound + 1), bound)
         if name == "zstd":
-            return _unzstandard(body)
+            return _unzstandard(body, bound)
     except (zlib.error, zstandard.ZstdError) as error:
         raise Undecodable(f"undecodable_{name}") from error
     raise Undecodable("undecodable_encoding")
 
 
-def _inflated(body: bytes, window_bits: int) -> bytes:
+def _gunzipped(body: bytes, bound: int) -> bytes:
+    """Return the members of a gzip body, one after the other; what follows them is noise."""
     parts: list[bytes] = []
-    left = MAX_DECOMPRESSED_BYTES
-    while body:
-        unpacking = zlib.decompressobj(window_bits)
-        part = unpacking.decompress(body, left + 1)
-        left -= len(part)
-        if left < 0:
-            raise Undecodable("undecodable_bomb")
-        parts.append(part)
-        # gzip may be several members, one after the other; what follows other formats is noise.
-        body = unpacking.unused_data if window_bits == 31 and part else b""
+    left = bound
+    while not parts or body[:2] == _GZIP_MAGIC:
+        unpacking = zlib.decompressobj(31)
+        parts.append(_bounded(unpacking.decompress(body, left + 1), left))
+        left -= len(parts[-1])
+        body = unpacking.unused_data
     return b"".join(parts)
+
+
+def _unzstandard(body: bytes, bound: int) -> bytes:
+    unpacking: Any = zstandard.ZstdDecompressor(max_window_size=MAX_DECOMPRESSED_BYTES)
+    with unpacking.stream_reader(body, read_across_frames=True) as reader:
+        return _bounded(reader.read(bound + 1), bound)
+
+
+def _bounded(data: bytes, bound: int) -> bytes:
+    if len(data) > bound:
+        raise Undecodable("undecodable_bomb")
+    return data
 
 
 def _is_zlib(body: bytes) -> bool:
     return len(body) > 1 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
-
-
-def _unzstandard(body: bytes) -> bytes:
-    unpacking: Any = zstandard.ZstdDecompressor(max_window_size=MAX_DECOMPRESSED_BYTES)
-    with unpacking.stream_reader(body, read_across_frames=True) as reader:
-        data: bytes = reader.read(MAX_DECOMPRESSED_BYTES + 1)
-    if len(data) > MAX_DECOMPRESSED_BYTES:
-        raise Undecodable("undecodable_bomb")
-    return data

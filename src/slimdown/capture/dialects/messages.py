@@ -236,15 +236,13 @@ def _user(content: list[Any], role: Any) -> Iterator[JsonObject]:
 def _assistant(blocks: list[JsonObject]) -> JsonObject:
     """Return an assistant's message: its text, its calls of tools, its reasoning, and the rest.
 
-    Text blocks follow each other without a break (citations cut them), and so they are joined;
-    where blocks of other kinds stand among them, such as a search's results, all are kept.
+    Text blocks follow each other without a break (citations cut them), and so they are joined.
+    Blocks of other kinds, such as a search's results, are kept as ``content_blocks``.
     """
     message: JsonObject = {"role": "assistant", "content": None}
-    said = [b for b in blocks if b.get("type") not in (*_THINKING, "tool_use")]
-    if all(block.get("type") == "text" and isinstance(block.get("text"), str) for block in said):
-        message["content"] = "".join(block["text"] for block in said) if said else None
-    else:
-        message["content"] = said
+    texts = [text_in(block, "text") for block in blocks if block.get("type") == "text"]
+    if texts:
+        message["content"] = "".join(texts)
     calls = [
         tool_call(as_text(block.get("name")), block.get("input"), block.get("id"))
         for block in blocks
@@ -256,6 +254,9 @@ def _assistant(blocks: list[JsonObject]) -> JsonObject:
     if thought:
         message["reasoning_content"] = "".join(text_in(block, "thinking") for block in thought)
         message["thinking_blocks"] = thought
+    rest = [block for block in blocks if block.get("type") not in (*_THINKING, "text", "tool_use")]
+    if rest:
+        message["content_blocks"] = rest
     return message
 
 
