@@ -25,6 +25,8 @@ from slimdown.types import RouteTable, TaskSet
 LOOK_EVERY_S = 0.25
 """A change of routes is seen this soon."""
 
+_LOAD_S = 5.0
+
 _NOTHING = Routing(RouteTable(version=-1), Assigner((), None))
 _TASKS, _LATEST = "tasks", "latest"
 
@@ -67,21 +69,28 @@ class Follower:
         self._thread.start()
 
     def close(self) -> None:
-        """End; a specialist that is being loaded is waited for."""
+        """End; a specialist that is being loaded is waited for, some seconds at most."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join(_LOAD_S)
+        else:
+            self._forget()
+
+    def look(self) -> None:
+        """Look once for what has changed; what cannot be read is told in `problem`."""
+        try:
+            self._look()
+            self._problem = ""
+        except (SlimdownError, msgspec.ValidationError) as error:
+            self._problem = str(error)
+            self._forget()
+        except Exception as error:  # noqa: BLE001 - following must outlive whatever it reads
+            self._problem = f"{type(error).__name__} while the workspace was read."
+            self._forget()
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
-            try:
-                self._look()
-                self._problem = ""
-            except (SlimdownError, msgspec.ValidationError) as error:
-                self._problem = str(error)
-                self._forget()
-            except Exception as error:  # noqa: BLE001 - this thread must outlive whatever it reads
-                self._problem = f"{type(error).__name__} while the workspace was read."
-                self._forget()
+            self.look()
             self._stopping.wait(LOOK_EVERY_S)
         self._forget()
 

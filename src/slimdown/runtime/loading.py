@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from slimdown.artefact import Artefact
-from slimdown.errors import SlimdownError
+from slimdown.errors import ArtefactIncomplete, SlimdownError
 from slimdown.evaluate.confidence import AgreementModel
 from slimdown.runtime.refused import broken, unknown
 from slimdown.runtime.shelf import Ready, Unready
@@ -51,6 +51,12 @@ def refreshed(store: Store, ready: Ready) -> Ready:
 
 def _loaded(release: Release, artefact: Artefact) -> Ready:
     specialist = load_specialist(artefact)
+    manifest = artefact.manifest()
+    if manifest is None or manifest.id != release.specialist_id:
+        raise ArtefactIncomplete(
+            f"{artefact.path} holds another specialist than its name says. Delete it, and run "
+            "`slimdown run` to train the right one."
+        )
     # The first answer of a session is many times slower than those that follow.
     specialist.answer([_WARM_UP[: max(release.longest_input, 1)]])
     return Ready(release, specialist, msgspec.convert(release.agreement, AgreementModel))

@@ -15,14 +15,13 @@ from typing import Any
 
 import uvicorn
 
-from slimdown.errors import UsageError
+from slimdown.runtime.listening import BACKLOG, on_port, on_socket
 from slimdown.settings import Settings
 
 DRAIN_S = 10
 """Seconds that questions under way get to end."""
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_BACKLOG = 512
 
 
 class Runtime:
@@ -41,7 +40,7 @@ class Runtime:
         Raises `UsageError` if that cannot be had. A socket that a killed runtime left is replaced.
         """
         self._uds = uds
-        self._listener = _on_port(port) if uds is None else _on_socket(uds)
+        self._listener = on_port(port) if uds is None else on_socket(uds)
         self._server = _Server(settings, environ)
 
     @property
@@ -110,7 +109,7 @@ class _Server(uvicorn.Server):
             date_header=False,
             access_log=False,
             log_level="warning",
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=DRAIN_S,
         )
@@ -128,50 +127,6 @@ class _Server(uvicorn.Server):
         """Drain at the first signal, whichever it is; at the second, leave at once."""
         self.force_exit = self.should_exit
         self.should_exit = True
-
-
-def _on_port(port: int) -> socket.socket:
-    try:
-        return socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
-    except OSError as error:
-        raise UsageError(
-            f"port {port} cannot be listened on ({error.strerror}). Nothing was started. Choose "
-            "another with --port, or stop what is there."
-        ) from error
-
-
-def _on_socket(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if _answers(path):
-            raise UsageError(
-                f"a runtime answers at {path} already. Nothing was started. Use it, or stop it "
-                "first."
-            )
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.unlink(missing_ok=True)
-        listener.bind(str(path))
-        path.chmod(0o600)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise UsageError(
-            f"{path} cannot be listened on ({error}). Nothing was started. Name a shorter path in "
-            "a folder of yours with --socket, or a --port."
-        ) from error
-    except UsageError:
-        listener.close()
-        raise
-    return listener
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        return True
 
 
 def _watch_parent(runtime: Runtime) -> None:
