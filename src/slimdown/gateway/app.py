@@ -107,8 +107,7 @@ class GatewayApp:
             if plan.asks and await self._routing.served(plan, passage, send):
                 return
             await self._relay.relay(passage, send)
-            if plan.shadows:
-                self._routing.shadow(plan, passage)
+            self._routing.follow_up(plan, passage)
             return
         await self._relay.relay(passage, send)
 

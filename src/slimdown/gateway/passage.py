@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 
+from slimdown.backends.reply import RuntimeAnswer
 from slimdown.exchange import Exchange, Headers, Outcome
 from slimdown.gateway.inbound import Inbound
 
 
 class Passage:
-    """Mutable, and owned by the one task that serves the call."""
+    """Mutable, and owned by the one task that serves the call.
+
+    ``draft`` is a specialist's answer that was not served: evidence, once the upstream's is there.
+    """
 
     __slots__ = (
         "_began",
@@ -17,6 +21,7 @@ class Passage:
         "_size",
         "_waited_s",
         "cut",
+        "draft",
         "headers",
         "inbound",
         "most",
@@ -46,6 +51,7 @@ class Passage:
         self.task_id = ""
         self.reason = ""
         self.score: float | None = None
+        self.draft: RuntimeAnswer | None = None
         self._began = began
         self._size = 0
         self._waited_s = 0.0

@@ -50,14 +50,17 @@ class Recording:
         self._metrics.finished(passage, outcome, logged=True)
 
     async def deliver(self, passage: Passage, send: Any) -> None:
-        """Record a whole answer, then send it; refuse it where that is wanted instead."""
+        """Record a whole answer, then send it piece by piece; refuse it where that is wanted."""
         logged = await self.record(passage)
         if not logged and self._is_closed:
             await reply_problem(send, _NOT_RECORDED, self.headers(passage, logged=False))
             return
         headers = [*passage.headers, *self.headers(passage, logged=logged)]
         await send({"type": "http.response.start", "status": passage.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"".join(passage.pieces)})
+        *before, last = passage.pieces or [b""]
+        for piece in before:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": last})
 
     def headers(self, passage: Passage, *, logged: bool | None = None) -> list[Header]:
         """Return the headers that tell who answered; ``logged`` None is a stream's: as of now."""

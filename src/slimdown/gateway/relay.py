@@ -180,8 +180,10 @@ class Relay:
         return Body(response, self._upstreams.patience, settings.idle_timeout_s, settings.longest_s)
 
     async def _fail(self, passage: Passage, send: Any, outcome: Any, problem: Problem) -> None:
-        """Record a call that failed upstream, and tell the caller."""
+        """Record a call that failed upstream, and tell the caller: of both, if both failed it."""
         await self._recording.record(passage, outcome)
+        if passage.reason == "runtime_unavailable":
+            problem = _both_down(problem)
         await reply_problem(send, problem, self._recording.headers(passage))
 
 
@@ -222,6 +224,13 @@ def _is_invalid(passage: Passage) -> bool:
     except msgspec.DecodeError:
         return True
     return False
+
+
+def _both_down(problem: Problem) -> Problem:
+    """Return the problem of a call that neither its specialist nor the upstream could answer."""
+    also = "The specialist that answers such calls was asked first; its runtime did not answer."
+    message = f"{problem.message} {also}"
+    return msgspec.structs.replace(problem, status=503, message=message, retry=True)
 
 
 def _truncated(name: str) -> Problem:

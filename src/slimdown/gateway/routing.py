@@ -16,6 +16,7 @@ from slimdown.backends.chat_stream import chunks
 from slimdown.capture.wire import call_of, session_of_request
 from slimdown.gateway.models import plan_by_name
 from slimdown.gateway.outgoing import header
+from slimdown.gateway.pairing import compared
 from slimdown.gateway.passage import Passage
 from slimdown.gateway.planning import Plan
 from slimdown.gateway.recorder import Recorder
@@ -94,53 +95,46 @@ class Routing:
         )
         passage.waited(asked)
         if not isinstance(answer, Served):
-            passage.reason = answer.reason
+            passage.reason, passage.draft = answer.reason, answer.draft
             return False
         passage.status = 200
         passage.served_by, passage.task_id = answer.specialist_id, answer.task_id
         passage.score = answer.score
         if inbound.request.get("stream"):
-            await self._streamed(answer.completion, inbound.request, passage, send)
+            passage.headers = _EVENTS
+            pieces = chunks(answer.completion, include_usage=_wants_usage(inbound.request))
         else:
-            body = _ENCODER.encode(answer.completion)
-            passage.add(body)
-            passage.headers = [*_JSON, (b"content-length", str(len(body)).encode())]
-            await self._recording.deliver(passage, send)
-        return True
-
-    async def _streamed(
-        self, completion: JsonObject, request: JsonObject, passage: Passage, send: Any
-    ) -> None:
-        options = request.get("stream_options")
-        include_usage = isinstance(options, dict) and options.get("include_usage") is True
-        passage.headers = _EVENTS
-        pieces = chunks(completion, include_usage=include_usage)
+            pieces = [_ENCODER.encode(answer.completion)]
+            length = str(len(pieces[0])).encode()
+            passage.headers = [*_JSON, (b"content-length", length)]
         for piece in pieces:
             passage.add(piece)
-        logged = await self._recording.record(passage)
-        headers = [*_EVENTS, *self._recording.headers(passage, logged=logged)]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        await self._recording.deliver(passage, send)
+        return True
 
-    def shadow(self, plan: Plan, passage: Passage) -> None:
-        """Ask the shadow specialist, now that the caller has its answer, and keep the pair."""
-        if passage.status != 200:
+    def follow_up(self, plan: Plan, passage: Passage) -> None:
+        """Keep a specialist's answer beside the upstream's, now that the caller has the latter.
+
+        A shadow is asked for its answer; a draft that was not served is compared as it is.
+        """
+        if passage.status != 200 or not (plan.shadows or passage.draft):
             return
-        task = asyncio.get_running_loop().create_task(self._shadowed(plan, passage))
+        task = asyncio.get_running_loop().create_task(self._followed_up(plan, passage))
         self._shadows.add(task)
         task.add_done_callback(self._shadows.discard)
 
-    async def _shadowed(self, plan: Plan, passage: Passage) -> None:
+    async def _followed_up(self, plan: Plan, passage: Passage) -> None:
         inbound = passage.inbound
         assert inbound.request is not None, "only a routable call is planned"
         call = call_of(passage.exchange())
         if call.error is not None:
             return
-        evidence = await self._specialists.shadow(
-            plan, inbound.request, inbound.body, inbound.call_id, call.response
-        )
+        if passage.draft is not None:
+            evidence = compared(plan, passage.draft, inbound.call_id, call.response)
+        else:
+            evidence = await self._specialists.shadow(
+                plan, inbound.request, inbound.body, inbound.call_id, call.response
+            )
         if evidence is not None:
             self._recorder.note_evidence(evidence)
 
@@ -149,3 +143,8 @@ class Routing:
         for task in self._shadows:
             task.cancel()
         await asyncio.gather(*self._shadows, return_exceptions=True)
+
+
+def _wants_usage(request: JsonObject) -> bool:
+    options = request.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
