@@ -7,7 +7,7 @@ slips of the model, failures, answers cut short, refusals and retries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -54,6 +54,31 @@ def write_demo_log(path: Path, n_calls: int = 6000, seed: int = 7) -> int:
             file.write(msgspec.json.encode(call) + b"\n")
             written += 1
     return written
+
+
+def write_split_log(
+    older: Path, newer: Path, n_older: int = 6000, n_newer: int = 600, seed: int = 7
+) -> tuple[int, int]:
+    """Write the calls as `write_demo_log` does, the newest ones to a file of their own.
+
+    No session is in both files, so that ``n_older`` may be exceeded by a few. Returns how many
+    calls are in each.
+    """
+    counts, session = [0, 0], None
+    with older.open("wb") as first, newer.open("wb") as second:
+        for call in demo_calls(n_older + n_newer, seed):
+            is_new = counts[1] > 0 or (counts[0] >= n_older and call.session_id != session)
+            (second if is_new else first).write(msgspec.json.encode(call) + b"\n")
+            counts[is_new] += 1
+            session = call.session_id
+    return counts[0], counts[1]
+
+
+def agent_requests(calls: Iterable[Call]) -> Iterator[JsonObject]:
+    """Yield what the demo's agent sends (`agent`) to make the calls anew; one in four streams."""
+    for number, call in enumerate(calls):
+        streaming = {"stream": True} if number % 4 == 3 else {}
+        yield {"id": call.id, "session": call.session_id, "request": call.request | streaming}
 
 
 def _session(ticket: Ticket, clock: datetime, random: Random) -> Iterator[Call]:

@@ -1,0 +1,1 @@
+../src/slimdown/demo/agent.py
