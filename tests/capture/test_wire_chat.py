@@ -136,6 +136,14 @@ def test_pieces_that_contradict_each_other_are_marked(pieces: list[bytes]) -> No
     assert message(call)["tool_calls"]
 
 
+def test_pieces_that_come_interleaved_are_kept_all_the_same() -> None:
+    pieces = [piece(0, "{", id="a", name="f"), piece(1, "{}", id="b", name="g"), piece(0, "}")]
+
+    calls = message(streamed(*pieces, chunk(finish="tool_calls"), DONE))["tool_calls"]
+
+    assert [call["function"]["arguments"] for call in calls] == ["{}", "{}"]
+
+
 @pytest.mark.parametrize(
     "pieces",
     [
@@ -150,6 +158,14 @@ def test_other_providers_ways_are_no_contradiction(pieces: list[bytes]) -> None:
 
     assert call.error is None
     assert message(call)["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"x":1}'}
+
+
+def test_content_that_comes_in_parts_is_kept_beside_the_text() -> None:
+    thought = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
+
+    call = streamed(chunk({"content": thought}), chunk({"content": "x"}, "stop"), DONE)
+
+    assert (message(call)["content"], message(call)["content_parts"]) == ("x", thought)
 
 
 def test_several_choices_each_get_their_own_pieces() -> None:

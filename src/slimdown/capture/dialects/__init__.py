@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from slimdown.capture.dialects import chat, completions, messages, responses
+from slimdown.capture.dialects import chat, completions, messages, messages_stream, responses
 from slimdown.capture.dialects.assembled import Assembled, failure_in
 from slimdown.sse import Event
 from slimdown.types import JsonObject
@@ -30,7 +30,7 @@ DIALECTS: dict[str, Dialect] = {
     "responses": Dialect(
         responses.chat_request, responses.chat_answer, responses.assemble, responses.failure_in
     ),
-    "messages": Dialect(messages.chat_request, messages.chat_answer, messages.assemble),
+    "messages": Dialect(messages.chat_request, messages.chat_answer, messages_stream.assemble),
     "completions": Dialect(completions.chat_request, completions.chat_answer, chat.assemble),
 }
 """By endpoint. What has no messages is not here."""

@@ -42,15 +42,15 @@ class Payloads:
         self.done = False
         self.unreadable = False
 
-    def __iter__(self) -> Iterator[tuple[str, JsonObject]]:
-        """Yield each event's type ("" if none) and object; what is no object is passed over."""
+    def __iter__(self) -> Iterator[JsonObject]:
+        """Yield each event's object; what is none is passed over."""
         for event in self._events:
             if event.data.strip() == "[DONE]":
                 self.done = True
                 return  # as clients do
             value = decoded(event.data)
             if isinstance(value, dict):
-                yield event.event, value
+                yield value
             elif event.data.strip():
                 self.unreadable = True
 

@@ -25,6 +25,9 @@ from slimdown.types import JsonObject
 _TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
 """Fields of a delta that go on where the one before stopped; the last two are other providers'."""
 
+_INNER_TEXTS = ("data", "transcript", "arguments")
+"""The like, inside an audio answer and the older ``function_call``."""
+
 _PER_CHUNK = frozenset(("choices", "usage", "error", "obfuscation"))
 _OWN_FIELDS = frozenset(("index", "delta", "message", "text", "finish_reason", "logprobs"))
 
@@ -59,6 +62,7 @@ class _ToolCall(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     texts: dict[str, list[str]] = {}
+    inner_texts: dict[tuple[str, str], list[str]] = {}
     tools: dict[int, _ToolCall] = {}
     newest_tool: int = -1
     message: JsonObject = {}
@@ -76,7 +80,7 @@ def assemble(events: Iterable[Event]) -> Assembled:
     """Return the chat completion that a stream of chunks stands for."""
     made = _Completion()
     payloads = Payloads(events)
-    for _, chunk in payloads:
+    for chunk in payloads:
         made.take(chunk)
     return made.finished(payloads)
 
@@ -127,6 +131,10 @@ class _Completion:
             for piece in value:
                 if isinstance(piece, dict):
                     self._take_tool_call(choice, piece)
+        elif key == "content" and isinstance(value, list):
+            _grow(choice.message, "content_parts", value)  # Mistral's, for what it thinks
+        elif isinstance(value, dict):
+            _take_object(choice, key, value)
         elif value is not None:
             _grow(choice.message, key, value)
 
@@ -137,10 +145,11 @@ class _Completion:
         if known is not None and identity and known.id and identity != known.id:
             # Two calls under one index: keep them apart. Without an index it is a provider's way.
             self.inconsistent |= "index" in piece
-            index, known = max(choice.tools) + 1, None
+            index, known = choice.newest_tool + 1, None
         if known is None:
             known = choice.tools[index] = _ToolCall()
-        self.inconsistent |= index < choice.newest_tool or not known.take(piece, identity)
+        fits = known.take(piece, identity)
+        self.inconsistent |= index < choice.newest_tool or not fits
         choice.newest_tool = max(choice.newest_tool, index)
 
     def finished(self, payloads: Payloads) -> Assembled:
@@ -164,6 +173,8 @@ class _Completion:
 def _choice(index: int, choice: _Choice) -> JsonObject:
     texts = {key: "".join(pieces) for key, pieces in choice.texts.items()}
     message: JsonObject = {"role": "assistant", "content": None} | choice.message | texts
+    for (key, inner), pieces in choice.inner_texts.items():
+        message[key] = {**object_in(message, key), inner: "".join(pieces)}
     if choice.tools:
         message["tool_calls"] = [_tool_call(call) for _, call in sorted(choice.tools.items())]
         message["content"] = message["content"] or None
@@ -178,22 +189,21 @@ def _tool_call(call: _ToolCall) -> JsonObject:
     return {"id": call.id, "type": "function", "function": function, **call.rest}
 
 
+def _take_object(choice: _Choice, key: str, value: JsonObject) -> None:
+    """Add an object's texts that come in pieces, and what else it says."""
+    rest: JsonObject = {}
+    for inner, piece in value.items():
+        if inner in _INNER_TEXTS and isinstance(piece, str):
+            choice.inner_texts.setdefault((key, inner), []).append(piece)
+        else:
+            rest[inner] = piece
+    choice.message[key] = object_in(choice.message, key) | rest
+
+
 def _grow(grown: JsonObject, key: str, value: Any) -> None:
-    """Add a piece to a field: a list goes on, an object fieldwise, all else is what it is now."""
+    """Add a piece to a field: a list goes on, all else is what it is now."""
     before = grown.get(key)
     if isinstance(value, list) and isinstance(before, list):
         before.extend(value)
-    elif isinstance(value, list):
-        grown[key] = list(value)
-    elif isinstance(value, dict) and isinstance(before, dict):
-        for inner, piece in value.items():
-            joins = isinstance(before.get(inner), str) and inner in _JOINED
-            before[inner] = before[inner] + piece if joins and isinstance(piece, str) else piece
-    elif isinstance(value, dict):
-        grown[key] = dict(value)
     else:
         grown[key] = value
-
-
-_JOINED = ("data", "transcript", "arguments")
-"""Of an audio answer and of the older ``function_call``: texts that come in pieces."""

@@ -80,7 +80,7 @@ def assemble(events: Iterable[Event]) -> Assembled:
     """Return the response that a stream of events stands for."""
     made = _Response()
     payloads = Payloads(events)
-    for _, event in payloads:
+    for event in payloads:
         made.take(event)
     return made.finished(payloads)
 
