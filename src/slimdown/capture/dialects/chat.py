@@ -191,13 +191,14 @@ def _tool_call(call: _ToolCall) -> JsonObject:
 
 def _take_object(choice: _Choice, key: str, value: JsonObject) -> None:
     """Add an object's texts that come in pieces, and what else it says."""
-    rest: JsonObject = {}
+    grown = choice.message.get(key)
+    if not isinstance(grown, dict):
+        grown = choice.message[key] = {}
     for inner, piece in value.items():
         if inner in _INNER_TEXTS and isinstance(piece, str):
             choice.inner_texts.setdefault((key, inner), []).append(piece)
         else:
-            rest[inner] = piece
-    choice.message[key] = object_in(choice.message, key) | rest
+            grown[inner] = piece
 
 
 def _grow(grown: JsonObject, key: str, value: Any) -> None:
