@@ -39,6 +39,11 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
         return model if isinstance(model, str) else ""
 
     @property
+    def wants_stream(self) -> bool:
+        """Whether the caller asks for the answer as a stream."""
+        return self.request is not None and self.request.get("stream") is True
+
+    @property
     def is_routable(self) -> bool:
         """Whether a specialist may be asked: chat completions only."""
         return self.endpoint == "chat" and self.request is not None

@@ -37,19 +37,22 @@ _CODINGS = ("gzip", "deflate", "zstd", "identity")
 
 
 def upstream_headers(
-    headers: Headers, key: str = "", *, is_anthropic: bool = False
+    headers: Headers, key: str = "", *, is_anthropic: bool = False, uncoded: bool = False
 ) -> CIMultiDict[str]:
-    """Return the headers to send upstream; ``key``, if given, replaces the caller's secrets."""
+    """Return the headers to send upstream; ``key``, if given, replaces the caller's secrets.
+
+    ``uncoded`` asks for an answer in no content coding: the end of a stream is seen only so.
+    """
     listed = _connection_tokens(headers)
     out: CIMultiDict[str] = CIMultiDict()
     for name, value in headers:
         if name in _REPLACED or name in listed or name.startswith(_OURS):
-            if name == b"accept-encoding":
+            if name == b"accept-encoding" and not uncoded:
                 out["accept-encoding"] = readable_codings(value)
             continue
         if key and name in _SECRETS:
             continue
-        out.add(name.decode("latin-1"), value.decode("latin-1"))
+        out.add(name.decode("latin-1"), _text(value))
     if "accept-encoding" not in out:
         # Said outright, since an upstream may take silence as any coding.
         out["accept-encoding"] = "identity"
@@ -102,6 +105,17 @@ def header(headers: Headers, wanted: bytes) -> bytes:
         if name == wanted:
             return value
     return b""
+
+
+def _text(value: bytes) -> str:
+    """Return a header's value as aiohttp, which encodes it as UTF-8, sends the same bytes.
+
+    Bytes that are no UTF-8 arrive as the characters that Latin-1 takes them for.
+    """
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _connection_tokens(headers: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:

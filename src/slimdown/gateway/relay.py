@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from slimdown.exchange import Outcome
+from slimdown.gateway.answers import is_invalid, is_stream, takes_no_more
 from slimdown.gateway.body import Body
 from slimdown.gateway.ending import Ending
 from slimdown.gateway.models import is_list, live, with_specialists
@@ -27,7 +28,6 @@ from slimdown.settings import GatewaySettings
 from slimdown.types import Route
 
 _BROKEN = (aiohttp.ClientError, OSError)
-_EVENTS = (b"data:", b"event:", b"id:", b":")
 
 
 class Relay:
@@ -78,7 +78,7 @@ class Relay:
         passage.headers = returned_headers(response.raw_headers)
         if passage.inbound.endpoint is None:
             await self._unrecorded(response, passage, send)
-        elif _is_stream(passage):
+        elif is_stream(passage):
             await self._stream(response, passage, send)
         else:
             await self._whole(response, passage, send)
@@ -130,7 +130,7 @@ class Relay:
             problem = _too_long(passage.upstream, passage.most)
             await self._fail(passage, send, "too_large", problem)
             return
-        if _is_invalid(passage):
+        if is_invalid(passage):
             await self._fail(passage, send, "upstream_invalid", invalid(passage.upstream))
             return
         await self._recording.deliver(passage, send)
@@ -155,12 +155,11 @@ class Relay:
         except TimeoutError:
             problem = _stalled(passage.upstream, self._settings.idle_timeout_s)
             outcome = "upstream_stalled"
-        if not passage.recorded:
-            await self._recording.record(passage, outcome)
-        elif problem is not None:
+        if passage.recorded:
             problem = None  # the answer was whole before the connection broke
-        last = problem.event() if problem else b""
-        await send({"type": "http.response.body", "body": last})
+        else:
+            await self._recording.record(passage, outcome)
+        await _end_stream(problem, passage, send)
 
     async def _send(self, piece: bytes, send: Any) -> None:
         """Send a piece on; a client that does not take it in time is given up."""
@@ -187,43 +186,15 @@ class Relay:
         await reply_problem(send, problem, self._recording.headers(passage))
 
 
+async def _end_stream(problem: Problem | None, passage: Passage, send: Any) -> None:
+    if problem is not None and takes_no_more(passage):
+        raise Severed
+    last = problem.event() if problem else b""
+    await send({"type": "http.response.body", "body": last})
+
+
 class Severed(Exception):
     """The answer broke off after its head had gone: the caller's connection must break, too."""
-
-
-def _is_stream(passage: Passage) -> bool:
-    """Tell whether an answer is passed on as it comes.
-
-    Some servers call a stream nothing, or plain text: there the caller's wish decides.
-    """
-    kind = header(passage.headers, b"content-type").lower()
-    if kind.startswith(b"text/event-stream"):
-        return True
-    named = b"json" in kind or kind.startswith(b"text/html")
-    return passage.status == 200 and _wants_stream(passage) and not named
-
-
-def _wants_stream(passage: Passage) -> bool:
-    request = passage.inbound.request
-    return request is not None and request.get("stream") is True
-
-
-def _is_invalid(passage: Passage) -> bool:
-    """Tell whether an answer that claims success holds no JSON where JSON is due.
-
-    An error that is no JSON passes as it is: its status says what matters. One in a coding is
-    left to the recorder, and so are the events of a stream that somebody asked for.
-    """
-    if passage.status != 200 or header(passage.headers, b"content-encoding"):
-        return False
-    body = b"".join(passage.pieces)
-    if _wants_stream(passage) and body.startswith(_EVENTS):
-        return False
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except msgspec.DecodeError:
-        return True
-    return False
 
 
 def _both_down(problem: Problem) -> Problem:

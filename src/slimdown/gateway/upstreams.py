@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+import io
 import random
 import ssl
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ _RECONNECT_S = 0.05
 _RETRIED = frozenset((502, 503, 504, 529))
 _FIRST_DELAY_S = 0.25
 _LONGEST_DELAY_S = 10.0
+_LARGE_BODY = 1 << 20
 
 
 class Unanswered(Exception):
@@ -168,8 +170,9 @@ class Upstreams:
                         inbound.headers,
                         upstream.key,
                         is_anthropic=inbound.endpoint == "messages",
+                        uncoded=inbound.wants_stream,
                     ),
-                    data=inbound.body or None,
+                    data=_payload(inbound.body),
                     allow_redirects=False,
                 )
         except aiohttp.ClientConnectorError:
@@ -185,6 +188,11 @@ class Upstreams:
         except (aiohttp.ClientError, OSError) as error:
             cause = "it closed the connection before it answered"
             raise Unanswered("upstream_unreachable", _unreachable(upstream.name, cause)) from error
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO | None:
+    # aiohttp writes a large body piece by piece only from a file.
+    return io.BytesIO(body) if len(body) > _LARGE_BODY else body or None
 
 
 def retry_delay_s(status: int, retry_after: str | None, attempt: int) -> float | None:
