@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from slimdown.replay.nearest import NearestText
@@ -44,6 +44,7 @@ def test_another_group_holds_nothing_for_it() -> None:
     assert filled("one").find(OTHER, "one") is None
 
 
+@example([["a"], ["a", "b", "c", "d"]], ["a", "b"])
 @given(st.lists(WORD_LISTS, min_size=1, max_size=8), WORD_LISTS)
 def test_it_is_the_text_with_the_largest_dice_overlap(
     texts: list[list[str]], asked: list[str]

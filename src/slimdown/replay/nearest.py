@@ -33,8 +33,8 @@ class NearestText:
 
 class _Group:
     def __init__(self) -> None:
-        self._numbers = array("L")
-        self._sizes = array("L")
+        self._numbers = array("I")
+        self._sizes = array("I")
         self._holders: dict[int, array[int]] = {}
 
     def add(self, words: frozenset[int], number: int) -> None:
@@ -42,16 +42,16 @@ class _Group:
         self._numbers.append(number)
         self._sizes.append(len(words))
         for word in words:
-            self._holders.setdefault(word, array("L")).append(place)
+            self._holders.setdefault(word, array("I")).append(place)
 
     def nearest(self, words: frozenset[int]) -> int:
         import numpy as np
 
         shared = np.zeros(len(self._numbers))
         for word in words & self._holders.keys():
-            shared[np.frombuffer(self._holders[word], dtype=np.uint64)] += 1
-        sizes = np.frombuffer(self._sizes, dtype=np.uint64)
-        return self._numbers[int(np.argmax(2 * shared / (sizes + len(words) + 1e-9)))]
+            shared[np.frombuffer(self._holders[word], dtype=np.uint32)] += 1
+        sizes = np.frombuffer(self._sizes, dtype=np.uint32)
+        return self._numbers[int(np.argmax(2 * shared / np.maximum(sizes + len(words), 1)))]
 
 
 def _hashed(text: str) -> frozenset[int]:
