@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slimdown.backends.chat_stream import chunks
 from slimdown.capture.wire import call_of
 from slimdown.exchange import Exchange
 from slimdown.sse import encode
@@ -265,14 +265,39 @@ def test_counts_that_grow_with_the_stream_hold_in_the_end() -> None:
     assert call.response["usage"]["completion_tokens"] == 2
 
 
-@given(st.text(max_size=60), st.lists(st.integers(0, 60), max_size=8))
-def test_a_text_is_whole_however_it_was_cut(text: str, cuts: list[int]) -> None:
-    ends = sorted({0, *(min(cut, len(text)) for cut in cuts), len(text)})
-    pieces = [text[a:b] for a, b in itertools.pairwise(ends)]
+TOOL_CALLS = st.builds(
+    lambda name, arguments: {
+        "id": f"call_{name}",
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    },
+    st.text(min_size=1, max_size=5),
+    st.text(max_size=20),
+)
 
-    call = streamed(*(chunk({"content": piece}) for piece in pieces), chunk({}, "stop"), DONE)
 
-    assert message(call)["content"] == (text or None)
+@given(
+    st.lists(st.tuples(st.text(min_size=1), st.lists(TOOL_CALLS)), min_size=1, max_size=3),
+    st.integers(1, 9),
+)
+def test_a_completion_that_is_cut_into_chunks_is_whole_again(answers: Any, size: int) -> None:
+    choices = [
+        {
+            "index": index,
+            "message": {"role": "assistant", "content": text}
+            | ({"tool_calls": tool_calls} if tool_calls else {}),
+            "finish_reason": "stop",
+        }
+        for index, (text, tool_calls) in enumerate(answers)
+    ]
+    completion = {"object": "chat.completion", "id": "x", "choices": choices, "usage": USAGE}
+
+    def cut(text: str) -> list[str]:
+        return [text[start : start + size] for start in range(0, len(text), size)]
+
+    call = streamed(*chunks(completion, include_usage=True, pieces=cut))
+
+    assert (call.response, call.error) == (completion, None)
 
 
 def test_a_stream_needs_no_content_type_to_be_known() -> None:
