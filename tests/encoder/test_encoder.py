@@ -100,3 +100,14 @@ def test_serving_needs_no_torch(source: str) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "(1, 32)"
+
+
+def test_a_text_read_twice_in_a_row_has_one_vector(encoder: Encoder) -> None:
+    first, again = encoder.embed(["lost card"]), encoder.embed(["lost card"])
+    again += 1
+
+    other, once_more = encoder.embed(["hello"]), encoder.embed(["lost card"])
+
+    assert np.array_equal(first, once_more)
+    assert not np.array_equal(first, other)
+    assert np.array_equal(encoder.embed(["lost card"]), first)

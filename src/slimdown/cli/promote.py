@@ -95,7 +95,7 @@ def told(route: Route) -> str:
     of = f"{route.share:.1%} of sessions" if route.stage == "canary" else "all sessions"
     return (
         f"{route.task_name}: {who} is {route.stage} for {of}; answers that score less than "
-        f"{route.threshold:.4g} come from the upstream."
+        f"{route.threshold or 0:.4f} come from the upstream."
     )
 
 
