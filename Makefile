@@ -13,4 +13,6 @@ bench:  ## every benchmark, beside its baseline; results go to benchmarks/*.json
 	.venv/bin/python benchmarks/store.py
 	.venv/bin/python benchmarks/discover.py
 	.venv/bin/python benchmarks/offload.py
+	.venv/bin/python benchmarks/gateway.py
+	.venv/bin/python benchmarks/soak.py
 	.venv/bin/python scripts/readme_tables.py

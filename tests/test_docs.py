@@ -8,7 +8,7 @@ import pytest
 from slimdown import seams
 from slimdown.capture import FORMATS
 from slimdown.cli.app import app
-from slimdown.settings import Settings
+from slimdown.settings import GatewaySettings, Settings, UpstreamSettings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -22,6 +22,15 @@ def test_the_readme_names_each_verb(verb: str) -> None:
 @pytest.mark.parametrize("setting", Settings.__struct_fields__)
 def test_the_readme_names_each_setting(setting: str) -> None:
     assert re.search(rf"^\[?{setting}\b", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "setting", [*GatewaySettings.__struct_fields__, *UpstreamSettings.__struct_fields__]
+)
+def test_the_gateways_page_names_each_of_its_settings(setting: str) -> None:
+    page = (ROOT / "docs/gateway.md").read_text("utf-8")
+
+    assert re.search(rf"^{setting} = ", page, re.MULTILINE)
 
 
 def test_the_annotated_tree_names_each_room() -> None:
