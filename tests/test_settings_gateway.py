@@ -1,15 +1,25 @@
 """Settings of the gateway and its upstreams: nesting, ranges, and secrets that stay secret."""
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from slimdown.errors import UsageError
-from slimdown.settings import FILE_NAME, Settings, load_settings, secret
+from slimdown.settings import (
+    FILE_NAME,
+    GatewaySettings,
+    Settings,
+    UpstreamSettings,
+    load_settings,
+    secret,
+)
 
 PASTED = "sk-proj-4711-not-to-be-seen"
 NESTED = [
@@ -237,3 +247,14 @@ def test_any_reference_is_resolved_or_refused(reference: str) -> None:
         assert str(error)
     else:
         assert found.isprintable()
+
+
+def test_the_gateways_page_tells_each_setting_with_its_default() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "gateway.md").read_text("utf-8")
+    (told,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+
+    found = tomllib.loads(told)
+
+    assert msgspec.convert(found, Settings).gateway == GatewaySettings()
+    assert set(found["gateway"]) == set(GatewaySettings.__struct_fields__)
+    assert set(found["upstreams"]["openai"]) == set(UpstreamSettings.__struct_fields__)
