@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -127,6 +126,22 @@ def test_a_store_held_for_a_moment_is_waited_for(tmp_path: Path) -> None:
     recording(tmp_path, body, budget_s=PATIENCE_S)
 
 
+def test_a_recorder_closed_while_the_store_is_held_leaves_nobody_waiting(tmp_path: Path) -> None:
+    async def body(recorder: Recorder) -> None:
+        holder = apsw.Connection(str(tmp_path / "slimdown.db"))
+        holder.execute("BEGIN IMMEDIATE")
+        waiting = [asyncio.ensure_future(recorder.record(exchange(f"{i}"))) for i in range(3)]
+        await asyncio.sleep(0)
+        await recorder.close(0.1)
+        assert await asyncio.gather(*waiting) == [False] * 3
+        assert recorder.health.n_waiting == 3
+        holder.close(True)
+
+    recording(tmp_path, body, budget_s=PATIENCE_S)
+
+    assert ids(tmp_path) == []
+
+
 def test_what_memory_does_not_hold_is_dropped_and_counted(tmp_path: Path) -> None:
     async def body(recorder: Recorder) -> None:
         holder = apsw.Connection(str(tmp_path / "slimdown.db"))
@@ -231,144 +246,3 @@ def test_a_workspace_made_anew_is_recorded_to_with_what_waited(tmp_path: Path) -
     recording(folder, body)
 
     assert ids(folder) == ["2", "3"]
-
-
-SECCOMP = """
-import asyncio, ctypes, struct, sys, time
-from pathlib import Path
-from slimdown.exchange import Exchange
-from slimdown.gateway.recorder import Recorder
-from slimdown.store import Store
-from slimdown.testing import sample_call
-
-def fail(*calls):
-    '''Have the kernel answer these system calls of ours with EIO, from now on.'''
-    steps = [struct.pack("HBBI", 0x20, 0, 0, 0)]
-    for call in calls:
-        steps.append(struct.pack("HBBI", 0x15, 0, 1, call))
-        steps.append(struct.pack("HBBI", 0x06, 0, 0, 0x00050000 | 5))
-    steps.append(struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000))
-    code = ctypes.create_string_buffer(b"".join(steps))
-    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(38, 1, 0, 0, 0) or libc.syscall(317, 1, 1, program):
-        sys.exit(77)
-
-def exchange(name, text="x"):
-    return Exchange(call_id=name, path="/", request_headers=(), request_body=text.encode(),
-                    started_at=0.0, latency_ms=1.0)
-
-def recorder():
-    environ = {"SLIMDOWN_KEY": sys.argv[2]}
-    return Recorder(lambda: Store.open(Path(sys.argv[1]), environ, role="gateway"),
-                    lambda seen: sample_call(seen.request_body.decode(), id=seen.call_id))
-"""
-
-WRITE_FAILS = """
-async def main():
-    made = recorder()
-    made.start()
-    assert await made.record(exchange("before"))
-    fail(18)  # pwrite64
-    assert not await made.record(exchange("after"))
-    assert not await made.record(exchange("later"))
-    print(made.health.reason, made.health.n_waiting)
-    await made.close(0.2)
-
-asyncio.run(main())
-"""
-
-SYNC_FAILS = """
-import os
-
-async def main():
-    made = recorder()
-    made.start()
-    fail(74, 75)  # fsync, fdatasync
-    until = time.monotonic() + 10
-    while made.health.ok and time.monotonic() < until:
-        await made.record(exchange(os.urandom(16).hex(), os.urandom(50_000).hex()))
-    assert not await made.record(exchange("after"))
-    time.sleep(1)
-    assert not await made.record(exchange("later"))
-    print(made.health.reason, made.health.n_waiting)
-    await made.close(0.2)
-
-asyncio.run(main())
-"""
-
-
-def run_failing(folder: Path, script: str) -> str:
-    arguments = [sys.executable, "-c", SECCOMP + script, str(folder), KEY["SLIMDOWN_KEY"]]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
-    if done.returncode == 77:
-        pytest.skip("the kernel lets nobody here have system calls fail")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-needs_x86 = pytest.mark.skipif(
-    sys.platform != "linux" or os.uname().machine != "x86_64",
-    reason="the numbers of the system calls are those of Linux on x86-64",
-)
-
-
-@needs_x86
-def test_a_disk_that_fails_to_write_is_never_told_as_stored(tmp_path: Path) -> None:
-    said = run_failing(tmp_path, WRITE_FAILS)
-
-    assert "cannot be written" in said
-    assert said.split()[-1] == "2"
-    assert ids(tmp_path) == ["before"]
-
-
-@needs_x86
-def test_a_disk_that_fails_to_keep_ends_recording_and_is_not_tried_again(tmp_path: Path) -> None:
-    said = run_failing(tmp_path, SYNC_FAILS)
-
-    assert "failed to keep what was written" in said
-    assert "after" not in ids(tmp_path)
-
-
-ACKNOWLEDGER = """
-import asyncio, os, sys
-from pathlib import Path
-from slimdown.exchange import Exchange
-from slimdown.gateway.recorder import Recorder
-from slimdown.store import Store
-from slimdown.testing import sample_call
-
-environ = {"SLIMDOWN_KEY": sys.argv[2]}
-recorder = Recorder(lambda: Store.open(Path(sys.argv[1]), environ, role="gateway"),
-                    lambda seen: sample_call(seen.call_id, id=seen.call_id))
-
-async def client(n):
-    for i in range(10_000):
-        name = f"{sys.argv[3]}-{n}-{i}"
-        seen = Exchange(call_id=name, path="/", request_headers=(), request_body=b"",
-                        started_at=0.0, latency_ms=1.0)
-        if await recorder.record(seen):
-            os.write(1, f"{name}\\n".encode())
-
-async def main():
-    recorder.start()
-    await asyncio.gather(*(client(n) for n in range(8)))
-
-asyncio.run(main())
-"""
-
-
-def test_what_was_acknowledged_outlives_a_killed_process(tmp_path: Path) -> None:
-    acknowledged: list[bytes] = []
-    for number in range(10):
-        arguments = [sys.executable, "-c", ACKNOWLEDGER, str(tmp_path), KEY["SLIMDOWN_KEY"]]
-        with subprocess.Popen([*arguments, str(number)], stdout=subprocess.PIPE) as gateway:
-            assert gateway.stdout is not None
-            acknowledged += [gateway.stdout.readline() for _ in range(20 * (number + 1))]
-            gateway.kill()
-            acknowledged += gateway.stdout.readlines()
-
-    stored = ids(tmp_path)
-    assert len(stored) == len(set(stored))
-    assert {line.decode().strip() for line in acknowledged if line.endswith(b"\n")} <= set(stored)
-    assert len(acknowledged) >= 1_100

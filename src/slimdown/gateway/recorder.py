@@ -30,7 +30,7 @@ _LARGE_BYTES = 256 << 10  # a call beyond it would hold up the loop
 _SLOW_S = 0.025  # a group that took so long met a busy disk
 _THERE_S = 1.0  # how long the thread goes on writing after that
 _PAUSES_S = (0.05, 1.0)  # between tries where the store fails: the first, and the longest
-_LOCKED_PAUSES_S = (0.001, 0.05)  # and where another process writes
+_LOCKED_PAUSES_S = (0.001, 0.005)  # and where another process writes
 _EVIDENCE_BYTES = 1_000  # about what one takes in memory
 
 
@@ -135,14 +135,13 @@ class Recorder:
 
     async def close(self, timeout_s: float) -> None:
         """Write what waits, for as long as that may take, and close the store."""
-        with self._changed:
-            self._closing_until = time.monotonic() + timeout_s
-            self._here = False
-            self._queue.extend(self._turn)
-            self._turn = []
-            self._changed.notify()
+        turn, self._turn = self._turn, []
+        self._closing_until = time.monotonic() + timeout_s
+        self._hand_over(turn)
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join, timeout_s)
+        for each in self._queue.copy():
+            _settle(each.done, False)
 
     def _accept(self, waiting: _Waiting) -> None:
         n_bytes = self._waiting_bytes + waiting.n_bytes

@@ -31,6 +31,7 @@ class Scribe:
         self._open_store = open_store
         self._make = make
         self._store: Store | None = None
+        self._was_locked = False
 
     def open(self) -> Store:
         """Return the store, opened if it is not; raises what opening it raises."""
@@ -52,10 +53,16 @@ class Scribe:
         """
         try:
             store = self.open()
+            if self._was_locked:
+                store.add_live([])  # so that calls are read again only once there is a chance
             _add(store, [self._call(each) for each in entries if isinstance(each, Exchange)])
             evidence = [each for each in entries if isinstance(each, Evidence)]
             if evidence:
                 store.add_evidence(evidence)
+            self._was_locked = False
+        except StoreLocked:
+            self._was_locked = True
+            raise
         except StoreUnwritable:
             if self._store is not None and self._store.is_replaced():
                 self.close()

@@ -12,8 +12,6 @@ from collections.abc import Callable
 
 import apsw
 
-from slimdown.errors import StoreUnwritable
-
 _EVERY_S = 1.0
 _LATEST_S = 10.0  # until it is moved, a row of the gateway's does not outlive a power cut
 _WORTHWHILE_PAGES = 1_000
@@ -33,7 +31,7 @@ class Checkpoints:
         self._connection.set_busy_timeout(_BUSY_MS)
         self._n_pages = self._n_moved = 0
         self._moved_at = time.monotonic()
-        self._fault = ""
+        self.fault = ""  # set for good once the disk has failed to keep what was committed
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
         self._thread.start()
@@ -48,18 +46,6 @@ class Checkpoints:
         self._n_pages = n_pages
         return apsw.SQLITE_OK
 
-    def refuse_if_failed(self) -> None:
-        """Raise `StoreUnwritable` if the disk has failed to keep what was committed.
-
-        To sync again would tell nothing: the kernel reports pages that it lost only once.
-        """
-        if self._fault:
-            raise StoreUnwritable(
-                f"the disk failed to keep what was written ({self._fault}). Calls are answered "
-                "and no longer recorded; the latest may be lost if the machine stops. Check the "
-                "disk, copy the workspace to a sound one, then start again."
-            )
-
     def _run(self) -> None:
         while not self._stopped.wait(_EVERY_S):
             self._look()
@@ -69,13 +55,13 @@ class Checkpoints:
         # The log is shorter than what was moved of it where it was begun anew.
         grown = self._n_pages - self._n_moved if self._n_pages >= self._n_moved else self._n_pages
         late = time.monotonic() - self._moved_at > _LATEST_S
-        if self._fault or not (grown >= _WORTHWHILE_PAGES or (grown and late)):
+        if self.fault or not (grown >= _WORTHWHILE_PAGES or (grown and late)):
             return
         try:
             self._move()
         except apsw.IOError as error:
             if error.extendedresult in _SYNC_FAILED:  # type: ignore[attr-defined]
-                self._fault = str(error)
+                self.fault = str(error)
         except apsw.Error:
             pass  # busy or full: nothing is lost, the log keeps it until the next time
 

@@ -20,7 +20,7 @@ from slimdown.errors import KeyProblem, SealBroken, StoreError
 from slimdown.seal import Sealer, load_sealer
 from slimdown.store import schema
 from slimdown.store.checkpoints import Checkpoints
-from slimdown.store.faults import moved, translated
+from slimdown.store.faults import moved, not_kept, translated
 from slimdown.store.lock import WriterLock
 
 FILE = "slimdown.db"
@@ -30,23 +30,25 @@ Role = Literal["batch", "gateway", "short"]
 
 _KEY_CHECK = "store/1/key-check"
 _BUSY_MS = 5_000  # readers meet a short exclusive lock only while a log is reset or recovered
-_FULL, _NORMAL = 2, 1  # what is committed outlives a power cut, or only the process
+_FULL, _NORMAL = 2, 1  # what is committed outlives a power cut, or only the process by itself
 _KEPT_LOG_BYTES = 64 << 20  # a log that had to grow beyond it is cut when it is begun anew
 
 
 class _Conduct(msgspec.Struct, frozen=True):
     """How a writer of one role behaves: its lock file and the words for what it does, how long it
-    waits for others' transactions, what its commits outlive, and its page cache."""
+    waits for others' transactions, how SQLite syncs its commits, and its page cache."""
 
     lock_file: str | None
     work: str
     busy_ms: int
     synchronous: int
     cache_kib: int
+    syncs_after: bool = False
 
 
 _CONDUCT: dict[Role, _Conduct] = {
-    "batch": _Conduct("slimdown.lock", "writing to", _BUSY_MS, _FULL, 64_000),
+    # It syncs after its commits: SQLite would keep other writers out for as long as that takes.
+    "batch": _Conduct("slimdown.lock", "writing to", _BUSY_MS, _NORMAL, 64_000, syncs_after=True),
     # Its event loop must not wait here for another's transaction: whoever writes tries again.
     "gateway": _Conduct("gateway.lock", "the gateway of", 0, _NORMAL, 32_000),
     "short": _Conduct(None, "", _BUSY_MS, _FULL, 8_000),
@@ -63,6 +65,8 @@ class Database:
         """
         self.path = folder / FILE
         self.write = role is not None
+        self._syncs_after = role is not None and _CONDUCT[role].syncs_after
+        self._sync_fault = ""
         self._lock: WriterLock | None = None
         self._checkpoints: Checkpoints | None = None
         try:
@@ -111,8 +115,9 @@ class Database:
         """Make what is written inside durable as one, or none of it if an error comes out."""
         if not self.write:
             raise StoreError(f"{self.path} was opened to read only. Open it with write=True.")
-        if self._checkpoints is not None:
-            self._checkpoints.refuse_if_failed()
+        fault = self._sync_fault if self._checkpoints is None else self._checkpoints.fault
+        if fault:
+            raise not_kept(self.path, fault)
         with translated(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -123,6 +128,20 @@ class Database:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
+            if self._syncs_after:
+                self._sync()
+
+    def _sync(self) -> None:
+        """Have what is in the log outlive a power cut; where that fails, write no more."""
+        # SQLite locks nothing in the log's own file, so that no lock of ours ends as it is closed.
+        handle = os.open(f"{self.path}-wal", os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            self._sync_fault = error.strerror or str(error)
+            raise not_kept(self.path, self._sync_fault) from error
+        finally:
+            os.close(handle)
 
     def is_replaced(self) -> bool:
         """Tell whether another file lies where ours was."""

@@ -58,6 +58,18 @@ def moved(path: Path) -> StoreUnwritable:
     )
 
 
+def not_kept(path: Path, cause: str) -> StoreUnwritable:
+    """Return the error for a disk that failed to keep what was written, which ends all writing.
+
+    To sync again would tell nothing: the kernel reports pages that it lost only once.
+    """
+    return StoreUnwritable(
+        f"the disk failed to keep what was written to {path} ({cause}). Nothing more is written; "
+        "what was written last may be lost if the machine stops. Check the disk, copy the "
+        "workspace to a sound one, then start again."
+    )
+
+
 def damaged(path: Path, cause: str) -> StoreError:
     """Return the error for a file that SQLite cannot read as a database of ours."""
     return StoreError(
