@@ -134,12 +134,9 @@ def test_a_recorder_closed_while_the_store_is_held_leaves_nobody_waiting(tmp_pat
         await asyncio.sleep(0)
         await recorder.close(0.1)
         assert await asyncio.gather(*waiting) == [False] * 3
-        assert recorder.health.n_waiting == 3
         holder.close(True)
 
     recording(tmp_path, body, budget_s=PATIENCE_S)
-
-    assert ids(tmp_path) == []
 
 
 def test_what_memory_does_not_hold_is_dropped_and_counted(tmp_path: Path) -> None:
