@@ -22,14 +22,14 @@ from slimdown.capture.dialects.assembled import (
 from slimdown.sse import Event
 from slimdown.types import JsonObject
 
-_TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
+_TEXTS = frozenset(("content", "refusal", "reasoning", "reasoning_content"))
 """Fields of a delta that go on where the one before stopped; the last two are other providers'."""
 
 _INNER_TEXTS = ("data", "transcript", "arguments")
 """The like, inside an audio answer and the older ``function_call``."""
 
 _PER_CHUNK = frozenset(("choices", "usage", "error", "obfuscation"))
-_OWN_FIELDS = frozenset(("index", "delta", "message", "text", "finish_reason", "logprobs"))
+_OWN_FIELDS = frozenset(("index", "delta", "message", "text", "finish_reason"))
 
 
 class _ToolCall(msgspec.Struct):
@@ -100,7 +100,7 @@ class _Completion:
         if chunk.get("error"):
             self.failure = self.failure or chunk["error"]
         for key, value in chunk.items():
-            if key not in _PER_CHUNK and value not in (None, "", []):
+            if value and key not in _PER_CHUNK:
                 self.top[key] = value
         choices = objects_in(chunk, "choices")
         if chunk.get("usage") is not None:
@@ -111,23 +111,23 @@ class _Completion:
             self._take_choice(choice)
 
     def _take_choice(self, piece: JsonObject) -> None:
-        choice = self.choices.setdefault(index_in(piece), _Choice())
-        delta = object_in(piece, "delta")
-        if "delta" not in piece and isinstance(piece.get("text"), str):  # the older completions
-            delta = {"content": piece["text"]}
-        said = any(delta.get(key) for key in ("content", "tool_calls"))
-        self.inconsistent |= said and choice.finish_reason is not None
+        index = index_in(piece)
+        choice = self.choices.get(index)
+        if choice is None:
+            choice = self.choices[index] = _Choice()
+        delta = _delta(piece)
+        if choice.finish_reason and (delta.get("content") or delta.get("tool_calls")):
+            self.inconsistent = True
         for key, value in delta.items():
-            self._take_field(choice, key, value)
-        for key, value in object_in(piece, "logprobs").items():
-            _grow(choice.logprobs, key, value)
+            if key in _TEXTS and isinstance(value, str):
+                choice.texts.setdefault(key, []).append(value)
+            elif value is not None:
+                self._take_field(choice, key, value)
+        _take_rest(choice, piece)
         choice.finish_reason = piece.get("finish_reason") or choice.finish_reason
-        choice.rest |= {k: v for k, v in piece.items() if k not in _OWN_FIELDS and v is not None}
 
     def _take_field(self, choice: _Choice, key: str, value: Any) -> None:
-        if key in _TEXTS and isinstance(value, str):
-            choice.texts.setdefault(key, []).append(value)
-        elif key == "tool_calls" and isinstance(value, list):
+        if key == "tool_calls" and isinstance(value, list):
             for piece in value:
                 if isinstance(piece, dict):
                     self._take_tool_call(choice, piece)
@@ -135,7 +135,7 @@ class _Completion:
             _grow(choice.message, "content_parts", value)  # Mistral's, for what it thinks
         elif isinstance(value, dict):
             _take_object(choice, key, value)
-        elif value is not None:
+        else:
             _grow(choice.message, key, value)
 
     def _take_tool_call(self, choice: _Choice, piece: JsonObject) -> None:
@@ -187,6 +187,24 @@ def _choice(index: int, choice: _Choice) -> JsonObject:
 def _tool_call(call: _ToolCall) -> JsonObject:
     function = {"name": call.name, "arguments": "".join(call.arguments)}
     return {"id": call.id, "type": "function", "function": function, **call.rest}
+
+
+def _delta(piece: JsonObject) -> JsonObject:
+    """Return what a chunk adds to a choice; the older completions tell a text alone."""
+    if "delta" in piece or "text" not in piece:
+        return object_in(piece, "delta")
+    return {"content": piece["text"]}
+
+
+def _take_rest(choice: _Choice, piece: JsonObject) -> None:
+    for key, value in piece.items():
+        if value is None or key in _OWN_FIELDS:
+            continue
+        if key == "logprobs" and isinstance(value, dict):
+            for inner, listed in value.items():
+                _grow(choice.logprobs, inner, listed)
+        else:
+            choice.rest[key] = value
 
 
 def _take_object(choice: _Choice, key: str, value: JsonObject) -> None:
