@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from slimdown.capture.wire import endpoint_of
+from slimdown.capture.wire_parts import lightened
 from slimdown.replay.asgi import (
     EVENTS,
     Receive,
@@ -78,12 +79,15 @@ class ReplayApp:
             await reply(send, 404, error_body(_NOT_REPLAYED, "not_found", _REFUSED))
 
     async def _answer(self, dialect: Dialect, receive: Receive, send: Send) -> None:
-        request = _decoded(await read(receive))
+        body = await read(receive)
+        request = _decoded(body)
         if request is None:
             fault = error_body("the body is not a JSON object.", "invalid_json", _REFUSED)
             await reply(send, 400, dialect.error(fault))
             return
-        found = self.index.find(dialect.chat_request(request))
+        # Large parts are told by their hash, as which they were recorded.
+        light, _ = lightened(request, len(body))
+        found = self.index.find(dialect.chat_request(light))
         if found is None:
             self.n_missed += 1
             await reply(send, 404, dialect.error(_missed(self.index)))

@@ -8,7 +8,6 @@ from typing import Protocol
 import msgspec
 
 from slimdown.capture.dialects import DIALECTS as CAPTURED
-from slimdown.capture.wire_parts import MIN_DROPPED_CHARS, lightened
 from slimdown.replay import chat, messages, responses
 from slimdown.types import JsonObject
 
@@ -34,14 +33,7 @@ class _Native(Protocol):
 
 
 def _dialect(endpoint: str, native: _Native) -> Dialect:
-    captured = CAPTURED[endpoint].request
-
-    def chat_request(request: JsonObject) -> JsonObject:
-        # Large parts give way to their hash before all else, as they did when it was recorded.
-        light, _ = lightened(request, MIN_DROPPED_CHARS + 1)
-        return captured(light)
-
-    return Dialect(chat_request, native.body, native.events, native.error)
+    return Dialect(CAPTURED[endpoint].request, native.body, native.events, native.error)
 
 
 DIALECTS = {

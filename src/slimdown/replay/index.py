@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from slimdown.capture.wire_parts import MIN_DROPPED_CHARS, lightened
 from slimdown.replay.likeness import kin_key, request_key, said_text
 from slimdown.replay.nearest import NearestText
 from slimdown.replay.recorded import NEAREST, Recorded, recorded
@@ -56,7 +57,10 @@ class ReplayIndex:
         return sorted({model for _, model in self._places if model})
 
     def find(self, request: JsonObject) -> Recorded | None:
-        """Return the answer to a chat request, None where there is none."""
+        """Return the answer to a chat request, None where there is none.
+
+        Large parts of the request have given way to their hash (`capture.wire_parts`).
+        """
         model = request.get("model")
         key = (request_key(request), model if isinstance(model, str) else "")
         places = self._places.get(key) or self._places.get((key[0], ""))
@@ -74,12 +78,13 @@ class ReplayIndex:
         if answer is None:
             self.n_skipped += 1
             return
-        key, place = request_key(call.request), len(self._answers)
+        request, _ = lightened(call.request, MIN_DROPPED_CHARS + 1)
+        key, place = request_key(request), len(self._answers)
         self._answers.append(answer)
         self._places.setdefault((key, answer.model), []).append(place)
         self._any_model.setdefault(key, []).append(place)
         if self._nearest is not None and answer.status < 400:
-            self._nearest.add(kin_key(call.request), said_text(call.request), place)
+            self._nearest.add(kin_key(request), said_text(request), place)
 
     def _find_nearest(self, request: JsonObject) -> Recorded | None:
         if self._nearest is None:

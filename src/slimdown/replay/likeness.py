@@ -10,7 +10,6 @@ from typing import Any
 
 from slimdown.answer import message_text
 from slimdown.canonical import canonical_json
-from slimdown.capture.wire_parts import MIN_DROPPED_CHARS, lightened
 from slimdown.signature import messages_of
 from slimdown.types import JsonObject
 
@@ -43,8 +42,7 @@ def request_key(request: JsonObject) -> bytes:
     """Return 16 bytes that two requests share if they ask the same, the model aside.
 
     What is null or empty counts as absent, a sole text part as its text, a developer message as a
-    system message, ``max_tokens`` as ``max_completion_tokens``; an image or a file is told by its
-    hash, as which it was recorded.
+    system message, ``max_tokens`` as ``max_completion_tokens``.
     """
     form = {
         _RENAMED.get(name, name): value
@@ -52,8 +50,7 @@ def request_key(request: JsonObject) -> bytes:
         if name not in TRANSPORT and not _is_absent(value)
     }
     if isinstance(form.get("messages"), list):
-        light, _ = lightened({"messages": form["messages"]}, MIN_DROPPED_CHARS + 1)
-        form["messages"] = [_message(message) for message in light["messages"]]
+        form["messages"] = [_message(message) for message in form["messages"]]
     return _digest(form)
 
 
