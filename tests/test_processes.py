@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 from slimdown import processes
 from slimdown.processes import Child, ChildEnded, Supervisor, answers
+from slimdown.testing import Close, Say, ScriptedUpstream
 
 PATIENCE_S = 10.0
 ENDS_WITH_PARENT = "import sys; print('up', flush=True); sys.stdin.read(); print('drained')"
@@ -192,3 +194,40 @@ def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
 def test_no_one_answers_where_no_one_listens(tmp_path: Path) -> None:
     assert answers(tmp_path / "no.sock", "/readyz") is None
     assert answers(("127.0.0.1", 1), "/readyz") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", 200),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", 503),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", None),
+        (b"HTTP/1.1 \xb2\xb2\xb2 OK\r\n", None),
+        (b"", None),
+    ],
+)
+def test_the_status_of_a_page_is_read_whoever_answers(words: bytes, status: int | None) -> None:
+    with ScriptedUpstream([Say(words), Close()]) as upstream:
+        found = answers(("127.0.0.1", upstream.port), "/readyz")
+
+        assert found == status
+        assert upstream.requests[0].path == "/readyz"
+
+
+def test_a_page_is_read_from_a_unix_socket_too(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        server = threading.Thread(target=_answer_once, args=(listener,))
+        server.start()
+
+        assert answers(path, "/readyz") == 200
+        server.join()
+
+
+def _answer_once(listener: socket.socket) -> None:
+    client, _ = listener.accept()
+    with client:
+        client.recv(1024)
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -85,6 +85,7 @@ def _live(settings: Settings, folder: Path, calls: list[Path] | None, *, as_json
     if not as_json:
         print_report(report)
         say(f"Learning took {time.monotonic() - began:.0f} s. Now the agent, twice.")
+    began = time.monotonic()
     found = run_live(settings, report, logs)
     if as_json:
         print_json("slimdown.live/1", {"report": report, "live": found})
@@ -92,6 +93,7 @@ def _live(settings: Settings, folder: Path, calls: list[Path] | None, *, as_json
         say("No task was certified, so there is nothing that could answer live.")
     else:
         print_live(found, settings.workspace)
+        say(f"The live part took {time.monotonic() - began:.0f} s.")
 
 
 def _earlier(settings: Settings) -> Report | None:
