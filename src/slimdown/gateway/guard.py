@@ -32,10 +32,12 @@ class Guard:
                 return _FOREIGN_ORIGIN
             if name == b"upgrade" and value.lower() == b"websocket":
                 return _NO_UPGRADE
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
+                return _CODING
         return None if method in _METHODS else _METHOD
 
     def _is_ours(self, origin: bytes) -> bool:
-        return _host(origin.rpartition(b"//")[2]) in self._names
+        return _host(origin.partition(b"://")[2]) in self._names
 
 
 def _host(value: bytes) -> bytes:
@@ -61,6 +63,12 @@ _NO_UPGRADE = Problem(
     "upgrade_not_supported",
     "This gateway speaks plain HTTP; WebSocket connections are not relayed. Nothing was sent "
     "upstream. Connect to the provider directly for its realtime API.",
+)
+_CODING = Problem(
+    501,
+    "transfer_coding_not_supported",
+    "The request's body is in a transfer coding other than chunked; nothing was sent upstream. "
+    "Send it plain, or compressed under content-encoding.",
 )
 _METHOD = Problem(
     405, "method_not_allowed", "The gateway does not relay this method; nothing was sent upstream."

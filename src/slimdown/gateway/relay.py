@@ -6,7 +6,6 @@ answer to a model call is held until its row is there. What is no model call jus
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -94,7 +93,7 @@ class Relay:
         try:
             body = self._body(response)
             while piece := await body.next():
-                await self._send(piece, send)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         except (*_BROKEN, TimeoutError):
             raise Severed from None
         await send({"type": "http.response.body", "body": b""})
@@ -147,7 +146,7 @@ class Relay:
                 passage.add(piece)
                 if not passage.recorded and ending.reached_by(piece):
                     await self._recording.record(passage)
-                await self._send(piece, send)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
             if not (passage.recorded or ending.is_whole(passage)):
                 outcome, problem = "upstream_truncated", _truncated(passage.upstream)
         except _BROKEN:
@@ -160,15 +159,6 @@ class Relay:
         else:
             await self._recording.record(passage, outcome)
         await _end_stream(problem, passage, send)
-
-    async def _send(self, piece: bytes, send: Any) -> None:
-        """Send a piece on; a client that does not take it in time is given up."""
-        message = {"type": "http.response.body", "body": piece, "more_body": True}
-        try:
-            with self._upstreams.patience.limit(self._settings.client_timeout_s):
-                await send(message)
-        except TimeoutError:
-            raise asyncio.CancelledError from None
 
     async def _start(self, passage: Passage, send: Any) -> None:
         headers = [*passage.headers, *self._recording.headers(passage)]

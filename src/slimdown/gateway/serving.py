@@ -98,10 +98,10 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:  # once a second
-            before = time.monotonic() - self._settings.client_timeout_s
+            now, patience_s = time.monotonic(), self._settings.client_timeout_s
             for connection in list(self.server_state.connections):
                 if isinstance(connection, GatewayProtocol):
-                    connection.end_if_slow(before)
+                    connection.end_if_stuck(now, patience_s)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
