@@ -20,7 +20,7 @@ MAX_DECOMPRESSED_BYTES = 64 << 20
 """A body that grows beyond this is taken for a bomb."""
 
 MAX_PLACES = 150_000
-"""A body with more keys, or more lists and objects, is not decoded: it would take too long."""
+"""A body with more keys and texts, or more lists and objects, would take too long to decode."""
 
 _COUNTED_FROM = 256 << 10
 _MAX_ENCODINGS = 3
@@ -74,7 +74,10 @@ def kept_bytes(body: bytes, bound: int) -> JsonObject:
 
 
 def _n_places(body: bytes) -> int:
-    return max(body.count(b'":'), body.count(b"[") + body.count(b"{"))
+    n_texts = body.count(b'"') // 2
+    if n_texts > MAX_PLACES:
+        n_texts -= body.count(b'\\"') // 2  # those within texts
+    return max(n_texts, body.count(b"[") + body.count(b"{"))
 
 
 def _decompressed(body: bytes, name: str, bound: int) -> bytes:

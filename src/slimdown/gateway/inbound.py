@@ -10,18 +10,18 @@ from typing import Any
 import msgspec
 
 from slimdown.capture.wire import Endpoint, endpoint_of
+from slimdown.capture.wire_body import json_object
 from slimdown.exchange import Headers
 from slimdown.gateway.outgoing import header
 from slimdown.gateway.replies import Problem
 from slimdown.types import JsonObject
 
-_DECODE = msgspec.json.Decoder().decode
 _LONGEST_NUMBER = 18
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """A whole request. ``endpoint`` is None where it is no model call; ``request`` is the decoded
-    body of a model call, None where it is no JSON object."""
+    body of a model call, None where it is no JSON object, or too large a one to decode."""
 
     call_id: str
     method: str
@@ -80,7 +80,7 @@ async def read_inbound(scope: Any, receive: Any, call_id: str, *, most: int) -> 
         headers=headers,
         body=body,
         endpoint=endpoint,
-        request=_decoded(body) if endpoint else None,
+        request=json_object(body) if endpoint else None,
     )
 
 
@@ -106,14 +106,6 @@ async def _rest(receive: Any, most: int) -> bytes:
             raise Refused(_too_large(most))
         more = message.get("more_body", False)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _decoded(body: bytes) -> JsonObject | None:
-    try:
-        value = _DECODE(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _too_large(most: int) -> Problem:
