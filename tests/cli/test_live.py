@@ -1,5 +1,6 @@
 """The live demo from end to end on one small task: real processes, and a real client."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ import msgspec
 import pytest
 
 from slimdown.cli import live
+from slimdown.cli.demo import _earlier
 from slimdown.cli.live import print_live, run_live
 from slimdown.demo.log import demo_calls
-from slimdown.errors import MissingExtra
+from slimdown.errors import MissingExtra, UsageError
 from slimdown.settings import Settings
-from slimdown.types import Call
+from slimdown.store import Store
+from slimdown.types import Call, RouteTable
 from slimdown.workspace import Workspace
 
 Slimdown = Callable[..., tuple[int, str, str]]
@@ -69,6 +72,23 @@ def test_where_nothing_is_certified_nothing_is_started(slimdown: Slimdown) -> No
         report = workspace.run(quiet)
 
     assert run_live(settings, report, [log]) is None
+
+
+def test_what_an_earlier_agent_asked_is_not_learned_from(slimdown: Slimdown) -> None:
+    log = write(Path("log"), mail_sorting(200))
+    settings = Settings(workspace="w", rungs=("slimdown.testing:CopyingRung",), encoder="hashing")
+    with Workspace.open(settings) as workspace:
+        workspace.import_logs([log], progress=quiet)
+        report = workspace.run(quiet)
+    before = _earlier(settings)
+    with Store.open(Path("w"), os.environ, role="short") as store:
+        store.put_routes(RouteTable(version=1))
+
+    again = _earlier(settings)
+
+    assert (before, again) == (None, report)
+    with pytest.raises(UsageError, match="holds a live run at risk"):
+        _earlier(msgspec.structs.replace(settings, risk=0.1))
 
 
 def test_an_own_log_is_not_for_the_live_demo(slimdown: Slimdown) -> None:
