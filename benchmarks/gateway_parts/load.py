@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import json
 import subprocess
@@ -82,6 +83,24 @@ def run_wrk(port: int, headers: Mapping[str, str], connections: int, seconds: fl
     command += [f"http://127.0.0.1:{port}{CHAT_PATH}", "--", str(next(_first_tickets))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return parse_load(done.stdout)
+
+
+def first_answer(port: int, headers: Mapping[str, str], patience_s: float = 120.0) -> None:
+    """Send one call and wait for its answer: some gateways do much of their work at the first.
+
+    Raises RuntimeError where the answer is not what the upstream says: then nothing is measured.
+    """
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Are you there?"}]}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience_s)
+    try:
+        lines = {"Content-Type": "application/json", **headers}
+        connection.request("POST", CHAT_PATH, json.dumps(body), lines)
+        answer = connection.getresponse()
+        told = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise RuntimeError(f"the gateway answers {answer.status}: {told[:500]!r}")
 
 
 def parse_load(printed: str) -> Load:

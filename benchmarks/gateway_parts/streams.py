@@ -22,9 +22,10 @@ from typing import Any
 
 from gateway_parts.contestants import Contestant
 from gateway_parts.line import Answer, Line, chat_request, dial, timed
+from gateway_parts.load import first_answer
 from gateway_parts.processes import LOAD_CORE, busy_share, free_port, running
 from gateway_parts.stream_upstream import INTERVAL_S
-from gateway_parts.throughput import gateway, place
+from gateway_parts.throughput import gateway, place, port_of
 
 N_STREAMS, N_CHUNKS = 64, 100
 _WARM_UP_CALLS = 50
@@ -56,8 +57,8 @@ def measure_streams(contestant: Contestant, upstream_port: int, seconds: float) 
     """Start a gateway and stream through it; return one row."""
     with place(upstream_port) as where, gateway(contestant, where) as started:
         busy = busy_share()
-        port = where.port if started else upstream_port
-        headers = contestant.caller_headers(where)
+        port, headers = port_of(where, started), contestant.caller_headers(where)
+        first_answer(port, headers)
         row = {"gateway": contestant.name, "busy_before": busy}
         row |= timed(first_tokens(port, headers, seconds))
         return row | timed(many_streams(port, headers))

@@ -55,7 +55,7 @@ def with_ratios(rows: Sequence[Row], keys: Sequence[str]) -> list[Row]:
     ours = next((row for row in rows if row["gateway"] == "slimdown"), None)
     if ours is None:
         return list(rows)
-    return [row | {f"slimdown_times_{k}": ours[k] / row[k] for k in keys} for row in rows]
+    return [row | {f"slimdown_times_{k}": ours[k] / row[k] for k in keys if row[k]} for row in rows]
 
 
 def rounded(row: Mapping[str, Any]) -> Row:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_parts.contestants import Contestant, Place
-from gateway_parts.load import Load, run_wrk
+from gateway_parts.load import Load, first_answer, run_wrk
 from gateway_parts.processes import GATEWAY_CORE, Running, busy_share, free_port, running
 from slimdown.seal import encode_key
 from slimdown.store import Store
@@ -49,10 +49,11 @@ def measure(contestant: Contestant, upstream_port: int, seconds: float) -> dict[
     """Start a gateway, load it at each number of connections, and return what was seen."""
     row: dict[str, Any] = {"gateway": contestant.name, "load_1m": round(os.getloadavg()[0], 2)}
     with place(upstream_port) as where:
-        n_answered = 0
+        n_answered = 1
         with gateway(contestant, where) as started:
             row["busy_before"] = busy_share(SETTLE_S)
             row["idle_mb"] = started and started.resident_mb()
+            first_answer(port_of(where, started), contestant.caller_headers(where))
             for connections in CONNECTIONS:
                 seen, figures = _loaded(contestant, where, started, connections, seconds)
                 n_answered += seen
@@ -63,11 +64,16 @@ def measure(contestant: Contestant, upstream_port: int, seconds: float) -> dict[
     return row
 
 
+def port_of(where: Place, started: Running | None) -> int:
+    """Return the port to call: the gateway's, or the upstream's where there is none."""
+    return where.port if started else where.upstream_port
+
+
 def _loaded(
     contestant: Contestant, where: Place, started: Running | None, connections: int, seconds: float
 ) -> tuple[int, dict[str, Any]]:
     """Return how many calls were answered well, the warm-up's too, and the figures."""
-    port = where.port if started else where.upstream_port
+    port = port_of(where, started)
     headers = contestant.caller_headers(where)
     warm = run_wrk(port, headers, connections, WARM_UP_S)
     cpu_before = started.cpu_s() if started else 0.0
