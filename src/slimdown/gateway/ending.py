@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from slimdown.gateway.outgoing import header
 from slimdown.gateway.passage import Passage
-from slimdown.sse import ends_stream
+from slimdown.sse import END_WINDOW_BYTES, ends_stream
 
-_OVERLAP = 64
+_BLANK_LINES = (b"\n\n", b"\r\r", b"\n\r\n")
 # Some servers end a chat stream without its [DONE]; a finish reason says that all was said.
 _FINISHED = (b'"finish_reason":"', b'"finish_reason": "', b'"stop_reason":"', b'"stop_reason": "')
 
@@ -17,12 +17,19 @@ class Ending:
     def __init__(self) -> None:
         """Begin at the start of a stream, which is the start of a line."""
         self._tail = b"\n"
+        self.has_begun = False
 
-    def reached_by(self, piece: bytes) -> bool:
-        """Tell whether the last event begins in this piece or has begun before it."""
+    def begins_in(self, piece: bytes) -> bool:
+        """Take the next piece; tell whether the last event has begun by its end."""
         window = self._tail + piece
-        self._tail = window[-_OVERLAP:]
-        return ends_stream(window)
+        self._tail = window[-END_WINDOW_BYTES:]
+        self.has_begun = self.has_begun or ends_stream(window)
+        return self.has_begun
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the last event has come to its blank line, as far as the latest piece tells."""
+        return self.has_begun and self._tail.endswith(_BLANK_LINES)
 
     @staticmethod
     def is_whole(passage: Passage) -> bool:

@@ -56,6 +56,8 @@ def upstream_headers(
     if "accept-encoding" not in out:
         # Said outright, since an upstream may take silence as any coding.
         out["accept-encoding"] = "identity"
+    # Beside its messages it has paths that tell themselves by this header alone.
+    is_anthropic = is_anthropic or "anthropic-version" in out
     if key:
         out["x-api-key" if is_anthropic else "authorization"] = (
             key if is_anthropic else f"Bearer {key}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from slimdown.backends.reply import RuntimeAnswer
 from slimdown.exchange import Exchange, Headers, Outcome
@@ -12,7 +13,8 @@ from slimdown.gateway.inbound import Inbound
 class Passage:
     """Mutable, and owned by the one task that serves the call.
 
-    ``draft`` is a specialist's answer that was not served: evidence, once the upstream's is there.
+    ``held`` are pieces of the answer that wait until the call is recorded; ``draft`` is a
+    specialist's answer that was not served: evidence, once the upstream's is there.
     """
 
     __slots__ = (
@@ -23,6 +25,7 @@ class Passage:
         "cut",
         "draft",
         "headers",
+        "held",
         "inbound",
         "most",
         "pieces",
@@ -44,6 +47,7 @@ class Passage:
         self.status: int | None = None
         self.headers: Headers = ()
         self.pieces: list[bytes] = []
+        self.held: list[bytes] = []
         self.cut = False
         self.recorded = False
         self.served_by = "upstream"
@@ -66,6 +70,12 @@ class Passage:
             self.cut = True
         else:
             self.pieces.append(piece)
+
+    async def release(self, send: Any) -> None:
+        """Send what was held back, piece by piece as it came."""
+        held, self.held = self.held, []
+        for piece in held:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
 
     def waited(self, since: float) -> None:
         """Count the time since then as the upstream's or the runtime's, not as ours."""

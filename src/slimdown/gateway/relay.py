@@ -141,13 +141,8 @@ class Relay:
         outcome: Outcome = "ok"
         problem: Problem | None = None
         try:
-            body = self._body(response)
-            while piece := await body.next():
-                passage.add(piece)
-                if not passage.recorded and ending.reached_by(piece):
-                    await self._recording.record(passage)
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            if not (passage.recorded or ending.is_whole(passage)):
+            await self._until_last(self._body(response), ending, passage, send)
+            if not (ending.has_begun or ending.is_whole(passage)):
                 outcome, problem = "upstream_truncated", _truncated(passage.upstream)
         except _BROKEN:
             outcome, problem = "upstream_truncated", _truncated(passage.upstream)
@@ -158,7 +153,20 @@ class Relay:
             problem = None  # the answer was whole before the connection broke
         else:
             await self._recording.record(passage, outcome)
+            await passage.release(send)
         await _end_stream(problem, passage, send)
+
+    async def _until_last(self, body: Body, ending: Ending, passage: Passage, send: Any) -> None:
+        """Send all but the last event as it comes; that one when it is whole and recorded."""
+        while piece := await body.next():
+            passage.add(piece)
+            if passage.recorded or not ending.begins_in(piece):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                continue
+            passage.held.append(piece)
+            if ending.is_reached:
+                await self._recording.record(passage)
+                await passage.release(send)
 
     async def _start(self, passage: Passage, send: Any) -> None:
         headers = [*passage.headers, *self._recording.headers(passage)]
