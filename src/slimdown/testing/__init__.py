@@ -21,6 +21,7 @@ from slimdown.testing.scripted import (
 )
 from slimdown.testing.serving import free_port, serving
 from slimdown.testing.specialists import CopyingRung, CopyingSpecialist
+from slimdown.testing.tls import TLSIdentity, tls_identity
 from slimdown.testing.upstream import Abort, ScriptedUpstream
 
 INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
@@ -40,6 +41,7 @@ __all__ = [
     "ScriptedUpstream",
     "Seen",
     "Step",
+    "TLSIdentity",
     "Wait",
     "answer",
     "chunk",
@@ -52,4 +54,5 @@ __all__ = [
     "serving",
     "sse",
     "tiny_encoder",
+    "tls_identity",
 ]
