@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from record import data_folder
-from slimdown.answer import answer_of
+from slimdown.answer import answer_of, output_of
 from slimdown.capture import read_logs
 from slimdown.cluster import find_tasks
 from slimdown.curate.splits import SHARES
 from slimdown.evaluate.agreement import agreement_for
 from slimdown.signature import specialist_input
 from slimdown.types import Call, Dataset, Example, OutputKind, Prediction
-from slimdown.workspace.examples import output_of
 
 UNSEEN_SHARE = 0.15
 """Of a set without a test split, this much stays unseen; the tool's own split has the rest."""

@@ -25,6 +25,7 @@ _CODES = {
     "disagrees_too_often": "disagrees too often",
     "failed_test": "failed the test",
     "low_power": "too little evidence yet",
+    "specialist_answer": "answered by a specialist",
     "too_few_labels": "too few calls yet",
     "human_facing": "read by a human",
     "near_duplicate": "near-duplicate",
