@@ -17,11 +17,13 @@ import zstandard
 
 from slimdown.errors import SealBroken
 from slimdown.seal import Sealer
+from slimdown.store.recent import Recent
 from slimdown.store.templates import Templates, stand
 
 HASH_BYTES = 16
-_REMEMBERED_STEPS = 1 << 16  # about 10 MB of memory, to spare look-ups of recent histories
+_REMEMBERED_STEPS = 1 << 15  # about 10 MB of memory, to spare look-ups of recent histories
 _REMEMBERED_BYTES = 16 << 20  # parts kept in memory, to spare hashing or opening recent ones again
+_ENTRY_BYTES = 400  # about what a remembered part takes besides its own bytes
 
 
 class KeyedHash:
@@ -48,12 +50,10 @@ class Parts:
         self._cursor = connection.cursor()  # one for all: a new one costs as much as a query
         self._sealer = sealer
         self._hashed = hashed
-        self._stored: dict[bytes, tuple[int, bytes]] = {}
-        self._stored_bytes = 0
+        self._stored: Recent[bytes, tuple[int, bytes]] = Recent(_REMEMBERED_BYTES)
         self._templates = Templates()
-        self._steps: dict[tuple[int, int], int] = {}
-        self._opened: dict[int, tuple[bytes, bytes]] = {}
-        self._opened_bytes = 0
+        self._steps: Recent[tuple[int, int], int] = Recent(_REMEMBERED_STEPS)
+        self._opened: Recent[int, tuple[bytes, bytes]] = Recent(_REMEMBERED_BYTES)
 
     def forget(self) -> None:
         """Drop what is remembered; to be called when a transaction is rolled back."""
@@ -66,11 +66,7 @@ class Parts:
         stored = self._stored.get(data)
         if stored is None:
             stored = self._put(data)
-            if self._stored_bytes > _REMEMBERED_BYTES:
-                self._stored.clear()
-                self._stored_bytes = 0
-            self._stored[data] = stored
-            self._stored_bytes += len(data)
+            self._stored.put(data, stored, len(data) + _ENTRY_BYTES)
         return stored
 
     def put_history(self, parts: Sequence[int]) -> int:
@@ -78,9 +74,7 @@ class Parts:
         history = 0
         for part in parts:
             step = (history, part)
-            history = self._steps.get(step, 0)
-            if not history:
-                history = self._put_step(step)
+            history = self._steps.get(step) or self._put_step(step)
         return history
 
     def get(self, number: int) -> tuple[bytes, bytes]:
@@ -88,11 +82,7 @@ class Parts:
         known = self._opened.get(number)
         if known is None:
             known = self._open(number)
-            if self._opened_bytes > _REMEMBERED_BYTES:
-                self._opened.clear()
-                self._opened_bytes = 0
-            self._opened[number] = known
-            self._opened_bytes += len(known[1])
+            self._opened.put(number, known, len(known[1]) + _ENTRY_BYTES)
         return known
 
     def history(self, number: int) -> list[int]:
@@ -122,9 +112,7 @@ class Parts:
         if history is None:
             self._cursor.execute("INSERT INTO history (before, part) VALUES (?, ?)", step)
             history = self._connection.last_insert_rowid()
-        if len(self._steps) >= _REMEMBERED_STEPS:
-            self._steps.clear()
-        self._steps[step] = history
+        self._steps.put(step, history)
         return history
 
     def _open(self, number: int) -> tuple[bytes, bytes]:
