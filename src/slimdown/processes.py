@@ -8,6 +8,7 @@ a child does, nor where its words should go.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -58,6 +59,17 @@ class ChildEnded(SlimdownError):
             "All calls recorded so far are kept. Start again once its cause is gone."
         )
         self.code = code
+
+
+def end_with_parent(stop: Callable[[], None]) -> None:
+    """Call ``stop`` when standard input closes: our parent holds its other end while it lives."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        stop()
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 class Child(msgspec.Struct, frozen=True):

@@ -165,11 +165,34 @@ def test_a_runtime_that_comes_back_is_asked_again(tmp_path: Path) -> None:
             with pytest.raises(RuntimeUnavailable, match="left alone"):
                 await asked(client)
             now[0] += 2.0
+            with pytest.raises(RuntimeUnavailable, match="left alone"):
+                await asked(client)  # has it asked, and waits for no answer
+            while client.state != "closed":
+                await asyncio.sleep(0.01)
             return await asked(client)
 
     found = with_client(path, asked_across_a_restart, breaker=Breaker(1, 2.0, lambda: now[0]))
 
     assert isinstance(found, RuntimeAnswer)
+
+
+def test_a_runtime_that_is_still_down_is_found_so_by_no_caller() -> None:
+    now = [0.0]
+
+    async def asked_again(client: RuntimeClient) -> str:
+        for _ in range(2):
+            with pytest.raises(RuntimeUnavailable):
+                await asked(client)
+            now[0] += 2.0
+        await asyncio.to_thread(upstream.wait_for_requests, 2, PATIENT_S)
+        return "".join(seen.method + seen.path for seen in upstream.requests)
+
+    with ScriptedUpstream(lambda seen: [Hang()]) as upstream:
+        found = with_client(
+            upstream.url, asked_again, budget_s=0.05, breaker=Breaker(1, 2.0, lambda: now[0])
+        )
+
+    assert found == "POST/v1/chat/completionsGET/healthz"
 
 
 def test_a_caller_who_goes_away_is_no_failure_of_the_runtime() -> None:

@@ -21,10 +21,11 @@ from slimdown.errors import RuntimeUnavailable
 OFFER_HEADER = "x-slimdown-offer"
 """Names the specialists that may answer, by id, separated by commas."""
 
-N_FAILURES = 3
-"""Failures in a row after which nobody waits for the runtime, for `OPEN_S` seconds."""
+N_FAILURES = 1
+"""Failures in a row after which nobody waits for the runtime: one caller has waited already."""
 
-OPEN_S = 2.0
+OPEN_S = 1.0
+"""Seconds after which a failing runtime is asked whether it is back; no caller waits for that."""
 
 _MOST_CONNECTIONS = 256  # as many as a runtime lets wait; file descriptors are few
 _LARGEST_ANSWER = 8 << 20
@@ -48,6 +49,7 @@ class RuntimeClient:
         self._budget_s = budget_s
         self._breaker = breaker or Breaker(N_FAILURES, OPEN_S)
         self._session: aiohttp.ClientSession | None = None
+        self._ping: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> State:
@@ -64,8 +66,11 @@ class RuntimeClient:
         Raises `RuntimeUnavailable` where the runtime is down, slower than the budget or talks
         nonsense; at once where it has just been so some times in a row.
         """
+        was_closed = self._breaker.state == "closed"
         entry = self._breaker.enter()
-        if entry is None:
+        if entry is None or not was_closed:
+            if entry is not None:
+                self._ping = asyncio.get_running_loop().create_task(self._pinged(entry))
             raise RuntimeUnavailable(DOWN.format("it failed just before, and is left alone"))
         ok: bool | None = None
         try:
@@ -86,8 +91,23 @@ class RuntimeClient:
             raise RuntimeUnavailable(DOWN.format("it failed just before, and is left alone"))
         return await self._within(budget_s, body, offered)
 
+    async def _pinged(self, entry: int) -> None:
+        """Find out whether the runtime is back; no caller has to wait for that."""
+        ok = False
+        health = self._url.with_path("/healthz")
+        try:
+            async with asyncio.timeout(self._budget_s), self._opened().get(health) as response:
+                ok = response.status == 200
+        except _FAILURES:
+            ok = False
+        finally:
+            self._breaker.leave(entry, ok)
+
     async def close(self) -> None:
         """Close the connections; a later question opens them again."""
+        if self._ping is not None:
+            self._ping.cancel()
+            await asyncio.gather(self._ping, return_exceptions=True)
         session, self._session = self._session, None
         if session is not None:
             await session.close()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import uvicorn
@@ -15,6 +13,7 @@ import uvicorn
 from slimdown.errors import SlimdownError
 from slimdown.gateway.assembly import Assembly, assemble
 from slimdown.gateway.protocol import GatewayProtocol
+from slimdown.processes import end_with_parent
 from slimdown.settings import GatewaySettings, Settings
 
 DRAIN_S = 30
@@ -34,7 +33,7 @@ def serve(settings: Settings, environ: Mapping[str, str], *, with_parent: bool =
     sys.setswitchinterval(_SWITCH_S)
     gateway = Gateway(settings, environ)
     if with_parent:
-        _end_with_parent(gateway.stop)
+        end_with_parent(gateway.stop)
     gateway.run()
     return 0
 
@@ -130,14 +129,3 @@ def _listener(settings: GatewaySettings) -> socket.socket:
         ) from error
     listener.setblocking(False)
     return listener
-
-
-def _end_with_parent(stop: Callable[[], None]) -> None:
-    """Stop when standard input closes: whoever started us holds its other end while alive."""
-
-    def watch() -> None:
-        while os.read(0, 4096):
-            pass
-        stop()
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

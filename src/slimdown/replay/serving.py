@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 
 from slimdown.errors import SlimdownError
+from slimdown.processes import end_with_parent
 from slimdown.replay.app import ReplayApp
 
 DRAIN_S = 5
@@ -45,8 +43,7 @@ def serve(app: ReplayApp, listener: socket.socket, *, with_parent: bool = False)
         )
     )
     if with_parent:
-        watch = threading.Thread(target=_await_end_of_input, args=(server.stop,), daemon=True)
-        watch.start()
+        end_with_parent(server.stop)
     server.run(sockets=[listener])
 
 
@@ -61,9 +58,3 @@ class _Server(uvicorn.Server):
         """Drain at the first signal; at the second, leave at once."""
         self.force_exit = self.should_exit
         self.should_exit = True
-
-
-def _await_end_of_input(stop: Callable[[], None]) -> None:
-    while os.read(0, 4096):
-        pass
-    stop()

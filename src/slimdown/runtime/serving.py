@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from slimdown.processes import end_with_parent
 from slimdown.runtime.listening import BACKLOG, on_port, on_socket
 from slimdown.settings import Settings
 
@@ -48,6 +48,11 @@ class Runtime:
         """The port that it listens on."""
         return int(self._listener.getsockname()[1])
 
+    @property
+    def place(self) -> str:
+        """Where it listens: a base URL for clients, or the path of its Unix socket."""
+        return f"http://127.0.0.1:{self.port}/v1" if self._uds is None else str(self._uds)
+
     def run(self) -> None:
         """Serve until stopped, on any thread."""
         try:
@@ -69,9 +74,11 @@ def serve(
     uds: Path | None = None,
     port: int = 0,
     with_parent: bool = False,
+    listening: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Serve until SIGINT or SIGTERM, or with ``with_parent`` until standard input closes.
 
+    ``listening`` is told the place once the socket is open; it answers as soon as it is ready.
     Returns the exit code. Raises `UsageError` if the socket or port cannot be had.
     """
     # Numerical libraries read their number of threads once, when they are loaded.
@@ -79,7 +86,7 @@ def serve(
         os.environ.setdefault(name, "1")
     runtime = Runtime(settings, environ, uds=uds, port=port)
     if with_parent:
-        threading.Thread(target=_watch_parent, args=(runtime,), daemon=True).start()
+        end_with_parent(runtime.stop)
     runtime.run()
     return 0
 
@@ -127,10 +134,3 @@ class _Server(uvicorn.Server):
         """Drain at the first signal, whichever it is; at the second, leave at once."""
         self.force_exit = self.should_exit
         self.should_exit = True
-
-
-def _watch_parent(runtime: Runtime) -> None:
-    """Stop when standard input closes: whoever started us holds its other end while alive."""
-    while os.read(0, 4096):
-        pass
-    runtime.stop()
