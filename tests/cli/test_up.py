@@ -20,6 +20,7 @@ import pytest
 from slimdown.store import Store
 from slimdown.testing import (
     INTERRUPTIBLE,
+    Hang,
     ScriptedUpstream,
     Wait,
     answer,
@@ -185,6 +186,21 @@ def test_a_slow_answer_is_finished_before_it_ends(slimdown: Slimdown) -> None:
         caller.join()
         assert up.process.wait(PATIENCE_S) == 0
     assert n_recorded() == 1
+
+
+def test_a_second_signal_waits_for_nobody(slimdown: Slimdown) -> None:
+    with ScriptedUpstream([[Hang()]]) as upstream, running("up", upstream, "--no-runtime") as up:
+        up.until("Ctrl-C")
+        client = http.client.HTTPConnection("127.0.0.1", up.port, timeout=PATIENCE_S)
+        client.request("POST", "/v1/chat/completions", msgspec.json.encode(REQUEST))
+        upstream.wait_for_requests(1, PATIENCE_S)
+
+        up.process.terminate()
+        up.until("Stopping")
+        up.process.terminate()
+
+        assert up.process.wait(PATIENCE_S) == 0
+        client.close()
 
 
 def test_a_second_up_on_a_workspace_is_told_who_has_it(
