@@ -10,17 +10,25 @@ from collections.abc import Iterable
 
 import msgspec
 
+from slimdown.capture.wire_body import Undecodable, json_object, plain
+from slimdown.exchange import Headers
 from slimdown.gateway.in_force import InForce
+from slimdown.gateway.inbound import Inbound
+from slimdown.gateway.outgoing import header
 from slimdown.gateway.planning import Plan
 from slimdown.types import Decision, Route
+
+_OF_THE_BYTES = frozenset((b"content-encoding", b"content-md5", b"digest", b"etag"))
 
 PREFIX = "slimdown/"
 """What a specialist's model name begins with."""
 
 
-def is_list(method: str, path: str) -> bool:
-    """Tell whether a request is for the list of models."""
-    return method == "GET" and path.rstrip("/").endswith("/v1/models")
+def is_list(inbound: Inbound) -> bool:
+    """Tell whether a request is for the list of models in OpenAI's shape; Anthropic's callers could
+    not ask what we would add."""
+    asked = inbound.method == "GET" and inbound.path.rstrip("/").endswith("/v1/models")
+    return asked and not header(inbound.headers, b"anthropic-version")
 
 
 def live(routes: Iterable[Route]) -> list[Route]:
@@ -28,19 +36,23 @@ def live(routes: Iterable[Route]) -> list[Route]:
     return [route for route in routes if route.stage == "live"]
 
 
-def with_specialists(body: bytes, routes: Iterable[Route]) -> bytes:
-    """Return an upstream's list of models with live specialists added; another shape as it is."""
+def with_specialists(
+    body: bytes, headers: Headers, routes: Iterable[Route]
+) -> tuple[bytes, Headers]:
+    """Return an upstream's list of models with live specialists added, and the headers that it
+    then has; what is no such list, as it is."""
     try:
-        listed = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return body
-    if not isinstance(listed, dict) or not isinstance(listed.get("data"), list):
-        return body
+        listed = json_object(plain(body, headers))
+    except Undecodable:
+        return body, headers
+    if listed is None or not isinstance(listed.get("data"), list):
+        return body, headers
     ours = [
         {"id": PREFIX + route.task_name, "object": "model", "created": 0, "owned_by": "slimdown"}
         for route in live(routes)
     ]
-    return msgspec.json.encode({**listed, "data": [*listed["data"], *ours]})
+    made = msgspec.json.encode({**listed, "data": [*listed["data"], *ours]})
+    return made, [line for line in headers if line[0] not in _OF_THE_BYTES]
 
 
 def plan_by_name(model: str, routing: InForce) -> Plan | None:

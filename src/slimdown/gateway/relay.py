@@ -18,7 +18,7 @@ from slimdown.gateway.answers import is_invalid, is_stream, takes_no_more
 from slimdown.gateway.body import Body
 from slimdown.gateway.ending import Ending
 from slimdown.gateway.models import is_list, live, with_specialists
-from slimdown.gateway.outgoing import header, returned_headers
+from slimdown.gateway.outgoing import returned_headers
 from slimdown.gateway.passage import Passage
 from slimdown.gateway.recording import Recording
 from slimdown.gateway.replies import Problem, reply, reply_problem
@@ -86,7 +86,7 @@ class Relay:
         self, response: aiohttp.ClientResponse, passage: Passage, send: Any
     ) -> None:
         """Pass on what is no model call; a break in it breaks the caller's answer off, too."""
-        if is_list(passage.inbound.method, passage.inbound.path) and live(self._routes()):
+        if is_list(passage.inbound) and live(self._routes()):
             await self._listed(response, passage, send)
             return
         await self._start(passage, send)
@@ -105,9 +105,10 @@ class Relay:
                 body = await response.read()
         except (*_BROKEN, TimeoutError):
             raise Severed from None
-        if passage.status == 200 and not header(passage.headers, b"content-encoding"):
-            body = with_specialists(body, self._routes())
-        kept = [line for line in passage.headers if line[0] != b"content-length"]
+        headers = passage.headers
+        if passage.status == 200:
+            body, headers = with_specialists(body, headers, self._routes())
+        kept = [line for line in headers if line[0] != b"content-length"]
         await reply(send, passage.status or 502, body, [*kept, *self._recording.headers(passage)])
 
     async def _whole(self, response: aiohttp.ClientResponse, passage: Passage, send: Any) -> None:
