@@ -150,7 +150,7 @@ def test_a_hanging_runtime_costs_its_budget_and_then_nothing() -> None:
         return client.state, len(upstream.requests)
 
     with ScriptedUpstream(lambda seen: [Hang()]) as upstream:
-        found = with_client(upstream.url, asked_often, budget_s=0.02, breaker=Breaker(2, 60.0))
+        found = with_client(upstream.url, asked_often, budget_s=0.2, breaker=Breaker(2, 60.0))
 
     assert found == ("open", 2)
 
@@ -189,7 +189,7 @@ def test_a_runtime_that_is_still_down_is_found_so_by_no_caller() -> None:
 
     with ScriptedUpstream(lambda seen: [Hang()]) as upstream:
         found = with_client(
-            upstream.url, asked_again, budget_s=0.05, breaker=Breaker(1, 2.0, lambda: now[0])
+            upstream.url, asked_again, budget_s=0.2, breaker=Breaker(1, 2.0, lambda: now[0])
         )
 
     assert found == "POST/v1/chat/completionsGET/healthz"
@@ -226,6 +226,6 @@ def test_a_patient_question_is_not_put_to_what_is_down() -> None:
             await client.ask_patiently(BODY, ["s1"], PATIENT_S)
 
     with ScriptedUpstream(lambda seen: [Hang()]) as upstream:
-        with_client(upstream.url, asked_both_ways, budget_s=0.02, breaker=Breaker(1, 60.0))
+        with_client(upstream.url, asked_both_ways, budget_s=0.2, breaker=Breaker(1, 60.0))
 
     assert len(upstream.requests) == 1
