@@ -129,6 +129,15 @@ def test_a_specialist_answers_to_its_own_name(live: Live, streamed: bool) -> Non
     assert call.metadata["gateway"]["reason"] == "by_name"
 
 
+def test_a_specialist_asked_by_name_for_what_it_cannot_give_says_so(live: Live) -> None:
+    request: Any = SORT.request("where is it?", model="slimdown/sort", n=2)
+
+    with client_of(live) as client, pytest.raises(openai.UnprocessableEntityError) as caught:
+        client.chat.completions.create(**request)
+
+    assert "unsupported:n" in caught.value.message
+
+
 def test_a_specialist_that_declines_has_no_upstream_to_fall_back_on(live: Live) -> None:
     n_asked = len(live.upstream.requests)
 

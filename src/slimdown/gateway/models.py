@@ -16,7 +16,8 @@ from slimdown.gateway.in_force import InForce
 from slimdown.gateway.inbound import Inbound
 from slimdown.gateway.outgoing import header
 from slimdown.gateway.planning import Plan
-from slimdown.types import Decision, Route
+from slimdown.route.parameters import unsupported
+from slimdown.types import Decision, JsonObject, Route
 
 _OF_THE_BYTES = frozenset((b"content-encoding", b"content-md5", b"digest", b"etag"))
 
@@ -55,13 +56,18 @@ def with_specialists(
     return made, [line for line in headers if line[0] not in _OF_THE_BYTES]
 
 
-def plan_by_name(model: str, routing: InForce) -> Plan | None:
-    """Return the plan of a call that asks for a specialist by name; None if none is live."""
-    wanted = model.removeprefix(PREFIX)
+def plan_by_name(request: JsonObject, routing: InForce) -> Plan | None:
+    """Return the plan of a call that asks for a specialist by name; None if none is live.
+
+    It asks nobody, and says why, where the request wants what no specialist gives.
+    """
+    wanted = request["model"].removeprefix(PREFIX)
     route = next((r for r in live(routing.table.routes) if r.task_name == wanted), None)
     if route is None or route.specialist_id not in routing.releases:
         return None
-    decision = Decision("by_name", route, asks_specialist=True)
+    parameter = unsupported(request)
+    reason = f"unsupported:{parameter}" if parameter else "by_name"
+    decision = Decision(reason, route, asks_specialist=not parameter)
     return Plan(
-        reason="by_name", task_id=route.task_id, decisions=(decision,), releases=routing.releases
+        reason=reason, task_id=route.task_id, decisions=(decision,), releases=routing.releases
     )

@@ -73,11 +73,12 @@ class Routing:
 
     async def by_name(self, passage: Passage, send: Any) -> None:
         """Answer a caller that asks for a specialist by its own name, or say why not."""
-        plan = plan_by_name(passage.inbound.model, self._specialists.routing)
+        assert passage.inbound.request is not None, "only a routable call is planned"
+        plan = plan_by_name(passage.inbound.request, self._specialists.routing)
         problem = _UNKNOWN
         if plan is not None:
             passage.task_id, passage.reason = plan.task_id, plan.reason
-            if await self.served(plan, passage, send):
+            if plan.asks and await self.served(plan, passage, send):
                 return
             problem = _declined(passage.reason)
         passage.status = problem.status
