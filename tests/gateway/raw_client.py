@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -89,6 +90,24 @@ class RawClient:
             found += piece
         return found
 
+    def exactly(self, n: int) -> bytes:
+        """Return the next ``n`` bytes."""
+        found = b""
+        while len(found) < n:
+            piece = self.piece(n - len(found))
+            assert piece, f"the connection ended {n - len(found)} bytes too early"
+            found += piece
+        return found
+
+    def rest_after(self, seconds: float) -> bytes:
+        """Take nothing for so long, then all that comes until the connection ends."""
+        time.sleep(seconds)
+        return self.rest()
+
+    def end_sending(self) -> None:
+        """Tell the other side that no more is sent."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def reply(self, method: str = "POST") -> Reply:
         """Return the next answer, its body whole."""
         lines = self.until(b"\r\n\r\n").decode("latin-1").split("\r\n")
@@ -100,19 +119,11 @@ class RawClient:
     def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding") == "chunked":
             return b"".join(iter(self._chunk, b""))
-        return self._exactly(int(headers.get("content-length", "0")))
+        return self.exactly(int(headers.get("content-length", "0")))
 
     def _chunk(self) -> bytes:
         size = int(self.until(b"\r\n"), 16)
-        return self._exactly(size + 2)[:-2]
-
-    def _exactly(self, n: int) -> bytes:
-        found = b""
-        while len(found) < n:
-            piece = self.piece(n - len(found))
-            assert piece, f"the connection ended {n - len(found)} bytes too early"
-            found += piece
-        return found
+        return self.exactly(size + 2)[:-2]
 
 
 def request(
