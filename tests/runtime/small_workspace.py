@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -173,15 +173,23 @@ class Client:
         status, body = self.ask(request, *offered)
         return status, body["error"]["code"]
 
+    def text(self, path: str) -> str:
+        return self._exchanged("GET", path, b"", {})[1].decode()
+
     def send(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, Any]:
+        status, content = self._exchanged(method, path, body, headers)
+        return status, msgspec.json.decode(content) if content else None
+
+    def _exchanged(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
         connection = self.connection()
         try:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
-            text = response.read()
-            return response.status, msgspec.json.decode(text) if text else None
+            return response.status, response.read()
         finally:
             connection.close()
 
@@ -209,7 +217,3 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(10)
         self.sock.connect(str(self._path))
-
-
-def answers_of(replies: Sequence[tuple[int, Any]]) -> list[str]:
-    return [body["choices"][0]["message"]["content"] for status, body in replies if status == 200]

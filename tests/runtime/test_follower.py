@@ -181,3 +181,23 @@ def test_a_release_is_read_anew_with_the_next_table(workshop: Workshop) -> None:
 
         assert client.code(asking(TASK, "where is it?"), specialist) == (422, "too_long")
         assert answer(client, asking(TASK, "hello"), specialist) == "delivery"
+
+
+def test_a_workspace_that_is_moved_away_and_made_anew_is_followed(tmp_path: Path) -> None:
+    old = Workshop(tmp_path / "w")
+    old.route(old.train(TASK, PARCELS))
+    follower = Follower(old.settings(), ENVIRON, Shelf())
+    follower.look()
+
+    (tmp_path / "w").rename(tmp_path / "away")
+    follower.look()
+    gone = follower.problem, follower.routing.table.version
+    new = Workshop(tmp_path / "w")
+    new.route(new.train(TASK, PARCELS))
+    new.route(new.train(OTHER, MOODS))
+    follower.look()
+    follower.close()
+
+    assert gone[0].startswith("there is no workspace")
+    assert gone[1] == 1  # the last good routes stay in force
+    assert (follower.routing.table.version, follower.problem) == (2, "")

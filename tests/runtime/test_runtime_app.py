@@ -139,3 +139,14 @@ def test_an_error_quotes_no_request(client: Client, parcels: str) -> None:
     _, body = client.ask(asking(TASK, "marker-4711"), parcels)
 
     assert b"marker-4711" not in msgspec.json.encode(body)
+
+
+def test_metrics_count_answers_and_refusals_by_code(client: Client, parcels: str) -> None:
+    client.ask(asking(TASK, "hello"), parcels)
+    client.ask(asking(TASK, "good day"), parcels)
+
+    text = client.text("/metrics")
+
+    assert "slimdown_runtime_answered_total 1\n" in text
+    assert 'slimdown_runtime_refused_total{code="abstained"} 1\n' in text
+    assert "slimdown_runtime_loaded 1\n" in text

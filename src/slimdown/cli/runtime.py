@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from slimdown.cli.options import WorkspaceOption, settings_from
+from slimdown.cli.output import say
 from slimdown.errors import UsageError
 
 SOCKET_NAME = "runtime.sock"
@@ -36,5 +37,16 @@ def runtime(
     settings = settings_from(workspace)
     if port is None and uds is None:
         uds = Path(settings.workspace) / SOCKET_NAME
-    code = serve(settings, os.environ, uds=uds, port=port or 0, with_parent=with_parent)
+    code = serve(
+        settings,
+        os.environ,
+        uds=uds,
+        port=port or 0,
+        with_parent=with_parent,
+        started=(lambda _: None) if with_parent else _say_where,
+    )
     raise typer.Exit(code)
+
+
+def _say_where(place: str) -> None:
+    say(f"Specialists answer at {place}: name one by its id as `model`. Ctrl-C stops it.")

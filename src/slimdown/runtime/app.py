@@ -2,13 +2,14 @@
 
 ``POST /v1/chat/completions`` takes a caller's own request; the header ``x-slimdown-offer`` names
 the specialists that may answer (ids, separated by commas), else ``model`` names the one. Streams
-are the gateway's: ``stream`` is answered as plain JSON. ``GET /v1/models``, ``/healthz`` and
-``/readyz`` need no body. It does not know what a specialist is.
+are the gateway's: ``stream`` is answered as plain JSON. ``GET /v1/models``, ``/healthz``,
+``/readyz`` and ``/metrics`` tell about it. It does not know what a specialist is.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -35,6 +36,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Scope = dict[str, Any]
 
+_METRICS = "/metrics"
 _CHAT = ("/v1/chat/completions", "/chat/completions")
 _DECODER = msgspec.json.Decoder(JsonObject)
 
@@ -52,6 +54,7 @@ class RuntimeApp:
         self._shelf = shelf
         self._follower = follower
         self._most_bytes = most_bytes
+        self._refused: Counter[str] = Counter()
 
     def start(self) -> None:
         """Begin to follow the workspace and to answer."""
@@ -70,10 +73,12 @@ class RuntimeApp:
             require_program(scope)
             status, body = await self._reply(scope, receive)
         except Refused as refused:
+            self._refused[refused.why.code] += 1
             status, body = refused.why.status, refused.why.body
         except _Gone:
             return
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        kind = b"text/plain; version=0.0.4" if scope["path"] == _METRICS else b"application/json"
+        headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
         if status == 503:
             headers.append((b"retry-after", b"1"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -86,6 +91,7 @@ class RuntimeApp:
                 raise Refused(WRONG_METHOD)
             return 200, await self._chat(scope, receive)
         pages = {
+            _METRICS: self._metrics,
             "/v1/models": self._models,
             "/healthz": self._health,
             "/readyz": self._readiness,
@@ -95,7 +101,7 @@ class RuntimeApp:
         if method not in ("GET", "HEAD"):
             raise Refused(WRONG_METHOD)
         status, value = pages[path]()
-        return status, msgspec.json.encode(value)
+        return status, value if isinstance(value, bytes) else msgspec.json.encode(value)
 
     async def _chat(self, scope: Scope, receive: Receive) -> bytes:
         body = await _body(receive, self._most_bytes)
@@ -137,6 +143,18 @@ class RuntimeApp:
         if self._follower.is_ready:
             return 200, self._facts("ready")
         return 503, self._facts("not ready")
+
+    def _metrics(self) -> tuple[int, Any]:
+        refused = {f'refused_total{{code="{code}"}}': n for code, n in self._refused.items()}
+        figures = {
+            "answered_total": self.desk.n_answered,
+            "batches_total": self.desk.n_batches,
+            "waiting": self.desk.n_waiting,
+            "loaded": len(self._shelf.ready()),
+            **refused,
+        }
+        lines = [f"slimdown_runtime_{name} {value}\n" for name, value in figures.items()]
+        return 200, "".join(lines).encode()
 
     def _facts(self, status: str) -> JsonObject:
         return {

@@ -70,6 +70,11 @@ class Desk:
         self._waiting: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="desk", daemon=True)
 
+    @property
+    def n_waiting(self) -> int:
+        """How many questions wait."""
+        return self._waiting.qsize()
+
     def start(self) -> None:
         """Begin to answer."""
         self._thread.start()
@@ -81,7 +86,7 @@ class Desk:
 
     async def ask(self, request: JsonObject, offered: Sequence[str]) -> bytes:
         """Return the chat completion as JSON, or raise `Refused`; cancelled, it is not made."""
-        if self._waiting.qsize() >= MOST_WAITING:
+        if self.n_waiting >= MOST_WAITING:
             raise Refused(OVERLOADED)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting.put(Question(request, tuple(offered), answer))
@@ -113,7 +118,7 @@ class Desk:
         _tell(refused)
         for group in matched.values():
             outcomes = _by_specialist(group)
-            self.n_answered += len(outcomes)
+            self.n_answered += sum(isinstance(answer, bytes) for _, answer in outcomes)
             _tell(outcomes)
 
     def _assigned(self, questions: Sequence[Question]) -> list[str | None]:

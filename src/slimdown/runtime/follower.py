@@ -46,6 +46,7 @@ class Follower:
         self._sealer: Sealer | None = None
         self._seen = -1
         self._in_force = (-1, "")
+        self._place: tuple[int, int] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
 
@@ -123,6 +124,10 @@ class Follower:
         self._in_force = (table.version, tasks_id)
 
     def _opened(self) -> tuple[Store, Sealer]:
+        place = _identity(self._folder)
+        if place != self._place:  # the folder was moved, or another one is there now
+            self._forget()
+            self._place, self._in_force = place, (-1, "")
         if self._store is None or self._sealer is None:
             self._store = Store.open(self._folder, self._environ, write=False)
             self._sealer = load_sealer(self._environ, create=False)
@@ -133,3 +138,12 @@ class Follower:
         if self._store is not None:
             self._store.close()
         self._store, self._seen = None, -1
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from any other, None where there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -34,14 +34,16 @@ class Runtime:
         *,
         uds: Path | None = None,
         port: int = 0,
+        started: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Listen on the Unix socket ``uds``, else on a ``port`` of loopback (0: a free one).
 
+        ``started`` is told the place once it answers there, be it that specialists still load.
         Raises `UsageError` if that cannot be had. A socket that a killed runtime left is replaced.
         """
         self._uds = uds
         self._listener = on_port(port) if uds is None else on_socket(uds)
-        self._server = _Server(settings, environ)
+        self._server = _Server(settings, environ, lambda: started(self.place))
 
     @property
     def port(self) -> int:
@@ -74,17 +76,17 @@ def serve(
     uds: Path | None = None,
     port: int = 0,
     with_parent: bool = False,
-    listening: Callable[[str], None] = lambda _: None,
+    started: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Serve until SIGINT or SIGTERM, or with ``with_parent`` until standard input closes.
 
-    ``listening`` is told the place once the socket is open; it answers as soon as it is ready.
-    Returns the exit code. Raises `UsageError` if the socket or port cannot be had.
+    ``started`` is told the place, as `Runtime` does. Returns the exit code. Raises `UsageError`
+    if the socket or port cannot be had.
     """
     # Numerical libraries read their number of threads once, when they are loaded.
     for name in _THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
-    runtime = Runtime(settings, environ, uds=uds, port=port)
+    runtime = Runtime(settings, environ, uds=uds, port=port, started=started)
     if with_parent:
         end_with_parent(runtime.stop)
     runtime.run()
@@ -94,7 +96,9 @@ def serve(
 class _Server(uvicorn.Server):
     """uvicorn, with the app's threads started inside its loop and ended after the drain."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], started: Callable[[], None]
+    ) -> None:
         from slimdown.runtime.app import RuntimeApp
         from slimdown.runtime.follower import Follower
         from slimdown.runtime.shelf import Shelf
@@ -121,10 +125,12 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=DRAIN_S,
         )
         super().__init__(config)
+        self._told = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.start()
         await super().startup(sockets)
+        self._told()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
