@@ -191,6 +191,22 @@ def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     until(mark.exists)
 
 
+def test_a_child_may_heed_that_its_parent_has_gone() -> None:
+    code = (
+        "import threading; from slimdown.processes import end_with_parent; e = threading.Event();"
+        "end_with_parent(e.set); print('up', flush=True); e.wait(); print('ended')"
+    )
+    with subprocess.Popen(
+        python(code), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdin is not None and child.stdout is not None
+        first = child.stdout.readline()
+
+        child.stdin.close()
+
+        assert (first, child.stdout.readline()) == ("up\n", "ended\n")
+
+
 def test_no_one_answers_where_no_one_listens(tmp_path: Path) -> None:
     assert answers(tmp_path / "no.sock", "/readyz") is None
     assert answers(("127.0.0.1", 1), "/readyz") is None

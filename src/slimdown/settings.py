@@ -59,8 +59,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     retries: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0
     max_body_bytes: Count = 32 << 20
     max_in_flight: Count = 1000
-    record_budget_s: Seconds = 0.25
-    specialist_budget_s: Seconds = 0.25
+    record_budget_s: Seconds = 0.2
+    specialist_budget_s: Seconds = 0.2
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ class Kept(msgspec.Struct, frozen=True):
 def gateway(settings: Settings, address: tuple[str, int]) -> Kept:
     """Return the gateway's command, at an address that is known to be free."""
     flags = ["--host", address[0], "--port", str(address[1]), "--workspace", settings.workspace]
-    flags += ["--on-failure", settings.gateway.on_failure, "--with-parent"]
+    flags += ["--on-failure", settings.gateway.on_failure]
     if list(settings.upstreams) == [FLAG_UPSTREAM]:
         flags += ["--upstream", settings.upstreams[FLAG_UPSTREAM].url]
     return Kept(_child("gateway", *flags), address)
@@ -47,8 +47,7 @@ def gateway(settings: Settings, address: tuple[str, int]) -> Kept:
 def runtime(folder: Path) -> Kept:
     """Return the runtime's command, listening on a workspace's socket."""
     path = folder / SOCKET_NAME
-    flags = ("--socket", str(path), "--workspace", str(folder), "--with-parent")
-    return Kept(_child("runtime", *flags), path)
+    return Kept(_child("runtime", "--socket", str(path), "--workspace", str(folder)), path)
 
 
 def replay(logs: Iterable[Path], port: int, speed: float) -> Kept:
@@ -65,21 +64,24 @@ def start_all(supervisor: Supervisor, wanted: Iterable[Kept]) -> bool:
     """
     for kept in wanted:
         supervisor.start(kept.child)
-        if not supervisor.wait_ready(kept.child.name, partial(_is_ready, kept), READY_S):
+        if not _wait(supervisor, kept):
             return False
     return True
 
 
 @contextmanager
-def kept_running(wanted: Iterable[Kept]) -> Iterator[Supervisor]:
-    """Yield a supervisor of children that are all ready; stop them afterwards.
+def kept_running(wanted: Sequence[Kept]) -> Iterator[Supervisor]:
+    """Start children side by side, yield once all are ready, and stop them afterwards.
 
-    What they say is told only if one of them ends.
+    What they say is told only if one of them ends: `ChildEnded`.
     """
     said: deque[str] = deque(maxlen=_LINES_KEPT)
     try:
         with Supervisor(said.append) as supervisor:
-            start_all(supervisor, wanted)
+            for kept in wanted:
+                supervisor.start(kept.child)
+            for kept in wanted:
+                _wait(supervisor, kept)
             yield supervisor
     except ChildEnded:
         for line in said:
@@ -110,7 +112,12 @@ def pass_on(line: str) -> None:
 
 def _child(verb: str, *flags: str) -> Child:
     # -P: a folder that is called slimdown and happens to stand here is not us.
-    return Child(verb, (sys.executable, "-P", "-m", "slimdown", verb, *flags), os.environ)
+    argv = (sys.executable, "-P", "-m", "slimdown", verb, "--with-parent", *flags)
+    return Child(verb, argv, os.environ)
+
+
+def _wait(supervisor: Supervisor, kept: Kept) -> bool:
+    return supervisor.wait_ready(kept.child.name, partial(_is_ready, kept), READY_S)
 
 
 def _is_ready(kept: Kept) -> bool:
