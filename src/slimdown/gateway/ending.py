@@ -7,8 +7,16 @@ from slimdown.gateway.passage import Passage
 from slimdown.sse import END_WINDOW_BYTES, ends_stream
 
 _BLANK_LINES = (b"\n\n", b"\r\r", b"\n\r\n")
-# Some servers end a chat stream without its [DONE]; a finish reason says that all was said.
-_FINISHED = (b'"finish_reason":"', b'"finish_reason": "', b'"stop_reason":"', b'"stop_reason": "')
+# Some servers end a chat stream without its [DONE]; a finish reason says that all was said, and so
+# does an error event.
+_FINISHED = (
+    b'"finish_reason":"',
+    b'"finish_reason": "',
+    b'"stop_reason":"',
+    b'"stop_reason": "',
+    b'data: {"error"',
+    b'data:{"error"',
+)
 
 
 class Ending:
@@ -30,6 +38,14 @@ class Ending:
     def is_reached(self) -> bool:
         """Whether the last event has come to its blank line, as far as the latest piece tells."""
         return self.has_begun and self._tail.endswith(_BLANK_LINES)
+
+    @property
+    def gap(self) -> bytes | None:
+        """What must stand between what came and an event of ours: nothing after a blank line or at
+        the start, a line break after a line; None inside a line, where no event can begin."""
+        if self._tail == b"\n" or self._tail.endswith(_BLANK_LINES):
+            return b""
+        return b"\n" if self._tail.endswith((b"\n", b"\r")) else None
 
     @staticmethod
     def is_whole(passage: Passage) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 
 from slimdown.exchange import Outcome
 from slimdown.gateway.answers import is_invalid, is_stream, takes_no_more
-from slimdown.gateway.body import Body
+from slimdown.gateway.body import Body, Endless
 from slimdown.gateway.ending import Ending
 from slimdown.gateway.models import is_list, live, with_specialists
 from slimdown.gateway.outgoing import returned_headers
@@ -117,12 +117,12 @@ class Relay:
             body = self._body(response)
             while piece := await body.next():
                 passage.add(piece)
+        except TimeoutError as error:  # an OSError, too
+            problem = self._silent(passage.upstream, error)
+            await self._fail(passage, send, "upstream_stalled", problem)
+            return
         except _BROKEN:
             await self._fail(passage, send, "upstream_truncated", _truncated(passage.upstream))
-            return
-        except TimeoutError:
-            problem = _stalled(passage.upstream, self._settings.idle_timeout_s)
-            await self._fail(passage, send, "upstream_stalled", problem)
             return
         finally:
             passage.waited(began)
@@ -145,17 +145,16 @@ class Relay:
             await self._until_last(self._body(response), ending, passage, send)
             if not (ending.has_begun or ending.is_whole(passage)):
                 outcome, problem = "upstream_truncated", _truncated(passage.upstream)
+        except TimeoutError as error:  # an OSError, too
+            outcome, problem = "upstream_stalled", self._silent(passage.upstream, error)
         except _BROKEN:
             outcome, problem = "upstream_truncated", _truncated(passage.upstream)
-        except TimeoutError:
-            problem = _stalled(passage.upstream, self._settings.idle_timeout_s)
-            outcome = "upstream_stalled"
         if passage.recorded:
             problem = None  # the answer was whole before the connection broke
         else:
             await self._recording.record(passage, outcome)
             await passage.release(send)
-        await _end_stream(problem, passage, send)
+        await _end_stream(problem, None if takes_no_more(passage) else ending.gap, send)
 
     async def _until_last(self, body: Body, ending: Ending, passage: Passage, send: Any) -> None:
         """Send all but the last event as it comes; that one when it is whole and recorded."""
@@ -173,6 +172,12 @@ class Relay:
         headers = [*passage.headers, *self._recording.headers(passage)]
         await send({"type": "http.response.start", "status": passage.status, "headers": headers})
 
+    def _silent(self, upstream: str, error: TimeoutError) -> Problem:
+        """Return the problem of an answer that fell silent, or that has no end."""
+        if isinstance(error, Endless):
+            return _endless(upstream, self._settings.longest_s)
+        return _stalled(upstream, self._settings.idle_timeout_s)
+
     def _body(self, response: aiohttp.ClientResponse) -> Body:
         settings = self._settings
         return Body(response, self._upstreams.patience, settings.idle_timeout_s, settings.longest_s)
@@ -185,11 +190,14 @@ class Relay:
         await reply_problem(send, problem, self._recording.headers(passage))
 
 
-async def _end_stream(problem: Problem | None, passage: Passage, send: Any) -> None:
-    if problem is not None and takes_no_more(passage):
+async def _end_stream(problem: Problem | None, gap: bytes | None, send: Any) -> None:
+    """End a stream, with an event for a problem; where none can be read, by breaking it off."""
+    if problem is None:
+        await send({"type": "http.response.body", "body": b""})
+    elif gap is None:
         raise Severed
-    last = problem.event() if problem else b""
-    await send({"type": "http.response.body", "body": last})
+    else:
+        await send({"type": "http.response.body", "body": gap + problem.event()})
 
 
 class Severed(Exception):
@@ -218,6 +226,15 @@ def _stalled(name: str, idle_s: float) -> Problem:
         "upstream_stalled",
         f"The upstream {name} fell silent for {idle_s:g} s in the middle of its answer. What came "
         "is recorded as broken off. Send the call again, or raise gateway.idle_timeout_s.",
+    )
+
+
+def _endless(name: str, longest_s: float) -> Problem:
+    return Problem(
+        504,
+        "upstream_endless",
+        f"The upstream {name} was still answering after {longest_s:g} s. What came is recorded as "
+        "broken off. Send the call again, or raise gateway.longest_s.",
     )
 
 
