@@ -14,6 +14,8 @@ from typing import Any, Self
 TICK_S = 0.05
 """Seconds between two looks; the most that a deadline is late on an idle loop."""
 
+_LATE_S = 0.5  # a look later than this: the process was stopped, or the loop held up
+
 
 class Limit:
     """A context: what awaits inside is cancelled past the deadline, and leaves as `TimeoutError`.
@@ -65,9 +67,11 @@ class Patience:
         """Begin without any; `start` begins to look at them."""
         self.waits: set[Limit] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     def start(self) -> None:
         """Look at the waits from now on, on the running loop."""
+        self._due = time.monotonic() + TICK_S
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._look)
 
     def stop(self) -> None:
@@ -82,6 +86,11 @@ class Patience:
 
     def _look(self) -> None:
         now = time.monotonic()
+        late_s = now - self._due
+        if late_s > _LATE_S:
+            # What came meanwhile is not read yet: who could not listen may not speak of silence.
+            for wait in self.waits:
+                wait.deadline += late_s
         for wait in [wait for wait in self.waits if wait.deadline < now]:
             wait.expire()
         self.start()
