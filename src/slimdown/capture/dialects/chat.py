@@ -55,6 +55,11 @@ class _ToolCall(msgspec.Struct):
         return fits
 
     @property
+    def is_nameless(self) -> bool:
+        """Whether arguments came for a function that nobody named."""
+        return not self.name and any(self.arguments)
+
+    @property
     def is_doubled(self) -> bool:
         """Whether it came twice; some providers repeat the id with each piece, which is fine."""
         return self.begun_again and decoded("".join(self.arguments)) is None
@@ -103,6 +108,8 @@ class _Completion:
             if value and key not in _PER_CHUNK:
                 self.top[key] = value
         choices = objects_in(chunk, "choices")
+        listed = chunk.get("choices")
+        self.inconsistent |= listed is not None and listed != choices  # not a list of objects
         if chunk.get("usage") is not None:
             # Some providers tell the count so far with every choice: the last one holds then.
             self.usage = chunk["usage"]
@@ -158,13 +165,14 @@ class _Completion:
         answer["choices"] = [_choice(index, choice) for index, choice in choices]
         if self.usage is not None:
             answer["usage"] = self.usage
-        doubled = any(call.is_doubled for _, c in choices for call in c.tools.values())
+        calls = [call for _, choice in choices for call in choice.tools.values()]
+        odd = any(call.is_doubled or call.is_nameless for call in calls)
         complete = bool(choices) and all(choice.finish_reason for _, choice in choices)
         return Assembled(
             answer=answer,
             whole=payloads.done or complete,
             failure=self.failure,
-            inconsistent=self.inconsistent or doubled,
+            inconsistent=self.inconsistent or odd,
             unreadable=payloads.unreadable,
             unsure_usage=self.n_final_usages > 1,
         )
