@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from small_workspace import asking, task_of
 
 from slimdown.evaluate.confidence import AgreementModel
@@ -17,6 +19,12 @@ from slimdown.runtime.routing import Routing
 from slimdown.runtime.shelf import Ready, Shelf
 from slimdown.types import JsonObject, Prediction, Release, RouteTable
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=9,
+)
+MEMBERS = st.sampled_from(["messages", "tools", "functions", "response_format", "model"])
 ECHO, SHOUT = task_of("echo"), task_of("shout")
 
 
@@ -198,3 +206,17 @@ def test_a_desk_that_closes_answers_what_waits(office: Office) -> None:
         return answers
 
     assert asyncio.run(scene()) == ["first", "last"]
+
+
+@given(request_=st.dictionaries(MEMBERS, JSON))
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_request_of_any_shape_stops_the_desk(office: Office, request_: JsonObject) -> None:
+    office.open()
+
+    async def scene() -> list[str]:
+        first = await outcome(office.desk, request_, "e", "s")
+        return [first, await outcome(office.desk, asking("echo", "well"), "e")]
+
+    assert asyncio.run(scene()) == ["not_this_task", "well"]

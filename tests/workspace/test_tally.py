@@ -136,3 +136,15 @@ def test_parts_add_up_to_the_whole(drawn: list[tuple[str, bool]]) -> None:
     assert (total.n_calls, total.n_tokens) == (whole.n_calls, whole.n_tokens)
     assert (total.n_unpriced, total.n_estimated) == (whole.n_unpriced, whole.n_estimated)
     assert total.cost_usd == pytest.approx(whole.cost_usd)
+
+
+def test_the_models_asked_for_are_told_apart_from_those_that_answered() -> None:
+    dated = sample_call("a")
+    assert dated.response is not None
+    answered = sample_call("a", response={**dated.response, "model": "gpt-4o-mini-2024-07-18"})
+    unnamed = sample_call("b", request={"messages": []})
+
+    facts = tallied([(answered, "t"), (unnamed, "t")]).facts()["t"]
+
+    assert facts.asked == ("gpt-4o-mini",)
+    assert facts.models[0] == "gpt-4o-mini-2024-07-18"
