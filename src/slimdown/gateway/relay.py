@@ -183,8 +183,9 @@ class Relay:
         return Body(response, self._upstreams.patience, settings.idle_timeout_s, settings.longest_s)
 
     async def _fail(self, passage: Passage, send: Any, outcome: Any, problem: Problem) -> None:
-        """Record a call that failed upstream, and tell the caller: of both, if both failed it."""
-        await self._recording.record(passage, outcome)
+        """Record a model call that failed, and tell the caller: of both, if both failed it."""
+        if passage.inbound.endpoint:
+            await self._recording.record(passage, outcome)
         if passage.reason == "runtime_unavailable":
             problem = _both_down(problem)
         await reply_problem(send, problem, self._recording.headers(passage))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import io
+import os
 import random
 import ssl
 from collections.abc import Mapping
@@ -93,7 +94,9 @@ class Upstreams:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_SKIPPED,
             timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=self._settings.connect_timeout_s
+                total=None,
+                connect=self._settings.connect_timeout_s,  # with the name's resolution
+                sock_connect=self._settings.connect_timeout_s,
             ),
             trust_env=False,
         )
@@ -234,14 +237,15 @@ def _cause(error: aiohttp.ClientConnectorError) -> str:
         return f"its certificate is not valid{': ' + why if why else ''}"
     if isinstance(error, aiohttp.ClientSSLError):
         return "TLS could not be agreed on"
-    return error.os_error.strerror or "no connection could be made"
+    number = error.os_error.errno
+    return os.strerror(number) if number else "it hung up before a connection was made"
 
 
 def _unreachable(name: str, cause: Any) -> Problem:
     return Problem(
         502,
         "upstream_unreachable",
-        f"The upstream {name} cannot be reached: {cause}. The call is recorded as failed. "
+        f"The upstream {name} cannot be reached: {cause}. A model call is recorded as failed. "
         "Check its address in the settings and the network, then send it again.",
         retry=True,
     )
@@ -251,6 +255,6 @@ def _timeout(name: str, patience_s: float) -> Problem:
     return Problem(
         504,
         "upstream_timeout",
-        f"The upstream {name} did not begin to answer within {patience_s:g} s. The call is "
-        "recorded as failed. Send it again, or raise gateway.first_byte_timeout_s.",
+        f"The upstream {name} did not begin to answer within {patience_s:g} s. A model call "
+        "is recorded as failed. Send it again, or raise gateway.first_byte_timeout_s.",
     )
