@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,29 @@ def test_what_nobody_waits_for_is_written_too(tmp_path: Path) -> None:
     with Store.open(tmp_path, KEY, write=False) as store:
         assert [call.id for call in store.calls()] == ["noted"]
         assert list(store.evidence("task")) == [evidence("noted")]
+
+
+def slow_if_large(seen: Exchange) -> Call:
+    if len(seen.request_body) > 1_000:
+        time.sleep(0.3)
+    return make(seen)
+
+
+def test_a_call_that_takes_long_to_read_holds_up_no_other_and_is_no_fault(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def body(recorder: Recorder) -> None:
+        large = asyncio.ensure_future(recorder.record(exchange("large", b"x" * (1 << 20))))
+        await asyncio.sleep(0.01)
+        assert await recorder.record(exchange("small"))
+        assert [call.id for call in stored(tmp_path)] == ["small"]
+        assert not await large
+        assert recorder.health.ok
+
+    recording(tmp_path, body, make=slow_if_large, budget_s=0.1, on_broken=told.append)
+
+    assert {call.id for call in stored(tmp_path)} == {"large", "small"}
+    assert told == []
 
 
 def evidence(call_id: str) -> Evidence:

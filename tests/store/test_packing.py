@@ -45,6 +45,15 @@ def test_an_answer_is_the_part_that_it_becomes_in_the_next_history() -> None:
     assert [pack(asked).parts.answer] == list(pack(next_call).parts.messages or ())
 
 
+def test_a_history_of_very_many_messages_is_one_part_and_comes_back() -> None:
+    call = Call(id="c", request={"messages": list(range(20_000)), "model": "m"})
+
+    packed = pack(call)
+
+    assert packed.parts.messages is None
+    assert unpack(decode_envelope(packed.envelope), facts(call), packed.parts) == call
+
+
 def test_the_order_of_keys_comes_back() -> None:
     request: dict[str, Any] = {"tools": [], "z": 1, "messages": [], "a": {"y": 1, "b": 2}}
     call = Call(id="1", request=request, metadata={"z": {"y": 1}, "a": 2})
@@ -53,6 +62,16 @@ def test_the_order_of_keys_comes_back() -> None:
     assert list(back.request) == list(request)
     assert list(back.request["a"]) == ["y", "b"]
     assert list(back.metadata) == ["z", "a"]
+
+
+def test_a_list_of_very_many_messages_is_one_part_and_comes_back() -> None:
+    call = Call(id="1", request={"model": "m", "messages": [1] * 10_001, "tools": []})
+
+    packed = pack(call)
+
+    assert packed.parts.messages is None
+    assert packed.facts.n_messages == 10_001
+    assert unpack(decode_envelope(packed.envelope), packed.facts, packed.parts) == call
 
 
 def test_a_deeply_nested_value_is_packed_whole() -> None:

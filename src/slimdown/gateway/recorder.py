@@ -2,7 +2,8 @@
 
 While the store is quick and free, the event loop writes by itself at the end of each turn: that
 costs a call less than waking a thread does (`benchmarks/recorder.py`). As soon as the store is
-held, slow or failing, or a call is large, a thread writes instead, until nothing is left to do.
+held, slow or failing, a thread writes instead, until nothing is left to do. A large call is read
+by yet another, so that no other waits for it.
 Whoever records waits no longer than a budget, and not at all once recording is known to fail;
 what waits is written when it can be. Knows no HTTP, no routes, and not what a store is made of.
 """
@@ -15,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -22,11 +24,11 @@ from slimdown.errors import SlimdownError, StoreLocked, StoreUnwritable
 from slimdown.exchange import Exchange
 from slimdown.gateway.scribe import Entry, Make, Scribe
 from slimdown.store import Store
-from slimdown.types import Evidence
+from slimdown.types import Call, Evidence
 
 _GROUP = 256
 _GROUP_HERE = 64  # calls that the loop writes before it turns to others: some milliseconds
-_LARGE_BYTES = 256 << 10  # a call beyond it would hold up the loop
+_LARGE_BYTES = 256 << 10  # a call beyond it takes long to read: it would hold up the others
 _SLOW_S = 0.025  # a group that took so long met a busy disk
 _THERE_S = 1.0  # how long the thread goes on writing after that
 _PAUSES_S = (0.05, 1.0)  # between tries where the store fails: the first, and the longest
@@ -84,7 +86,10 @@ class Recorder:
         self._changed = threading.Condition()
         self._queue: deque[_Waiting] = deque()
         self._here_from = 0.0
+        self._is_closed = False
         self._closing_until: float | None = None
+        self._large: set[asyncio.Future[Call]] = set()
+        self._readers = ThreadPoolExecutor(1, "recorder-large")
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
@@ -135,28 +140,50 @@ class Recorder:
 
     async def close(self, timeout_s: float) -> None:
         """Write what waits, for as long as that may take, and close the store."""
+        self._is_closed = True
+        until = time.monotonic() + timeout_s
+        if self._large:
+            await asyncio.wait(self._large, timeout=timeout_s)
+        self._readers.shutdown(wait=False)
         turn, self._turn = self._turn, []
-        self._closing_until = time.monotonic() + timeout_s
+        self._closing_until = until
         self._hand_over(turn)
         if self._thread.ident is not None:
-            await asyncio.to_thread(self._thread.join, timeout_s)
+            await asyncio.to_thread(self._thread.join, max(until - time.monotonic(), 0))
         for each in self._queue.copy():
             _settle(each.done, False)
 
     def _accept(self, waiting: _Waiting) -> None:
         n_bytes = self._waiting_bytes + waiting.n_bytes
-        if self._closing_until is not None or n_bytes > self._max_waiting_bytes:
+        if self._is_closed or n_bytes > self._max_waiting_bytes:
             self._n_lost += 1
             _settle(waiting.done, False)
             return
         self._n_waiting += 1
         self._waiting_bytes = n_bytes
-        if not self._here or waiting.n_bytes > _LARGE_BYTES:
+        if waiting.n_bytes > _LARGE_BYTES and isinstance(waiting.entry, Exchange):
+            self._read_aside(waiting, waiting.entry)
+            return
+        if not self._here:
             self._hand_over([waiting])
             return
         if not self._turn:
             self._loop.call_soon(self._write_here)
         self._turn.append(waiting)
+
+    def _read_aside(self, waiting: _Waiting, exchange: Exchange) -> None:
+        """Have a call read by another thread, then written; that it takes long is no fault."""
+
+        def write(read: asyncio.Future[Call]) -> None:
+            self._large.discard(read)
+            waiting.entry = read.result()
+            self._hand_over([waiting])
+
+        reading = self._loop.run_in_executor(self._readers, self._scribe.read, exchange)
+        self._large.add(reading)
+        reading.add_done_callback(write)
+        if waiting.done is not None:
+            self._loop.call_later(self._budget_s, _settle, waiting.done, False)
 
     def _write_here(self) -> None:
         """Write this turn's calls on the loop, or have the thread write them."""

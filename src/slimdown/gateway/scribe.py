@@ -1,6 +1,6 @@
 """Writes groups of exchanges and evidence to the store, and opens it again after a fault.
 
-Runs wherever its caller runs it, one group at a time. Knows nothing of event loops, of budgets,
+Runs wherever its caller runs it, one `write` at a time. Knows nothing of event loops, of budgets,
 or of who waits for a row.
 """
 
@@ -16,8 +16,8 @@ from slimdown.types import Call, Evidence
 Make = Callable[[Exchange], Call]
 """Turns what went over the wire into a call."""
 
-Entry = Exchange | Evidence
-"""What can be written."""
+Entry = Exchange | Call | Evidence
+"""What can be written: an exchange is read first, a call is one that was read already."""
 
 _WHOLE_STORE = (StoreLocked, StoreUnwritable, KeyProblem)
 """Faults that no call is to blame for."""
@@ -55,7 +55,7 @@ class Scribe:
             store = self.open()
             if self._was_locked:
                 store.add_live([])  # so that calls are read again only once there is a chance
-            _add(store, [self._call(each) for each in entries if isinstance(each, Exchange)])
+            _add(store, [self._call(each) for each in entries if not isinstance(each, Evidence)])
             evidence = [each for each in entries if isinstance(each, Evidence)]
             if evidence:
                 store.add_evidence(evidence)
@@ -75,11 +75,15 @@ class Scribe:
                 "answered all the same. Please report this as a fault of slimdown."
             ) from error
 
-    def _call(self, exchange: Exchange) -> Call:
+    def read(self, exchange: Exchange) -> Call:
+        """Return the call of an exchange; may run while another thread writes. Never raises."""
         try:
             return self._make(exchange)
         except Exception as error:  # noqa: BLE001 - a fault in reading must not lose the row
             return _unrecordable(exchange.call_id, error)
+
+    def _call(self, entry: Exchange | Call) -> Call:
+        return entry if isinstance(entry, Call) else self.read(entry)
 
 
 def _add(store: Store, calls: Sequence[Call]) -> None:

@@ -20,6 +20,7 @@ from slimdown.types import Call, JsonObject
 _ENCODE = msgspec.msgpack.Encoder().encode
 _FRAME_DEPTH = 8  # deeper down a value counts as one, so that no nesting exhausts the stack
 _NESTED = frozenset((dict, list))
+_MOST_APART = 10_000  # messages that are parts of their own; more are one part together
 _DECODE = msgspec.msgpack.Decoder().decode
 
 
@@ -168,9 +169,12 @@ def decode(data: bytes) -> Any:
 
 
 def _take_list(request: JsonObject, name: str) -> list[Any] | None:
-    """Return the list under ``name`` and leave None in its place, which keeps the key order."""
+    """Return the list under ``name`` and leave None in its place, which keeps the key order.
+
+    None where there is none, or one so long that its parts would take seconds to store.
+    """
     value = request.get(name)
-    if not isinstance(value, list):
+    if not isinstance(value, list) or len(value) > _MOST_APART:
         return None
     request[name] = None
     return value
