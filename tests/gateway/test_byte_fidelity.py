@@ -19,7 +19,7 @@ from gateways import running_gateway
 from slimdown.testing import ScriptedUpstream, Seen
 from slimdown.types import Call
 
-N_MODEL_CALLS = 500
+N_MODEL_CALLS = 300
 
 
 class Spoken(msgspec.Struct, frozen=True):
