@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import socket
 import sys
 import time
@@ -31,6 +33,7 @@ def serve(settings: Settings, environ: Mapping[str, str], *, with_parent: bool =
     another gateway records into this workspace, and what opening a workspace raises.
     """
     sys.setswitchinterval(_SWITCH_S)
+    _allow_files()
     gateway = Gateway(settings, environ)
     if with_parent:
         end_with_parent(gateway.stop)
@@ -111,6 +114,13 @@ class _Server(uvicorn.Server):
         """Drain at the first signal, whichever it is; at the second, leave at once."""
         self.force_exit = self.should_exit
         self.should_exit = True
+
+
+def _allow_files() -> None:
+    """Take all the files that we may open: each call under way needs two."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):  # some systems grant less than they say
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listener(settings: GatewaySettings) -> socket.socket:
