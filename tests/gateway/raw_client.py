@@ -37,8 +37,12 @@ class RawClient:
         if receive_buffer:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._socket.settimeout(PATIENCE_S)
-        self._socket.connect((host, int(port)))
         self._kept = b""
+        try:
+            self._socket.connect((host, int(port)))
+        except OSError:
+            self._socket.close()
+            raise
 
     def __enter__(self) -> Self:
         """Use it."""
