@@ -55,6 +55,7 @@ def test_an_unchanged_agent_is_answered_by_specialists(
     assert found is not None
     assert found.n_calls == 30
     assert found.served_share > 0.3
+    assert found.reasons["live"] == found.tasks[0].n_served
     assert found.usd_after < found.usd_before
     assert found.n_failed_through == found.n_failed_direct
     print_live(found, "w")

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slimdown.cli.live_figures import AgentAnswer, LiveReport, latency, live_report
+from slimdown.cli.live_figures import (
+    AgentAnswer,
+    LiveReport,
+    latency,
+    live_report,
+    routing_reasons,
+)
 from slimdown.ledger import load_prices
 from slimdown.report.model import Report, RungReport, SavingFigures, TaskReport
 from slimdown.testing import sample_call
@@ -136,6 +142,17 @@ def test_failures_are_counted_and_have_no_latency() -> None:
 
     assert (found.n_failed_direct, found.n_failed_through, found.through.n) == (0, 1, 0)
     assert math.isnan(found.through.p50_ms)
+
+
+def test_reasons_are_read_from_the_metrics_page_the_commonest_first() -> None:
+    page = (
+        "# TYPE slimdown_routing_total counter\n"
+        'slimdown_routing_total{reason="low_score"} 2.0\n'
+        'slimdown_routing_total{reason="unsupported:n"} 30.0\n'
+        "slimdown_in_flight 1.0\n"
+    )
+
+    assert list(routing_reasons(page).items()) == [("unsupported:n", 30), ("low_score", 2)]
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1))

@@ -13,15 +13,17 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.request import urlopen
 
 import msgspec
 
 from slimdown.cli import children
-from slimdown.cli.live_figures import AgentAnswer, LiveReport, live_report
+from slimdown.cli.live_figures import AgentAnswer, LiveReport, live_report, routing_reasons
 from slimdown.cli.options import FLAG_UPSTREAM
 from slimdown.cli.output import print_table, say
 from slimdown.cli.promote import author
 from slimdown.errors import MissingExtra, SlimdownError
+from slimdown.ledger import load_prices
 from slimdown.report.model import Report
 from slimdown.settings import Settings, UpstreamSettings
 from slimdown.types import Call
@@ -66,9 +68,10 @@ def run_live(settings: Settings, report: Report, logs: Sequence[Path]) -> LiveRe
         direct = _agent(requests, folder / "answers-direct.jsonl", upstream)
         gateway = f"http://{_HOST}:{ports[1]}/v1"
         through = _agent(requests, folder / "answers-through.jsonl", gateway)
-    from slimdown.ledger import load_prices
-
-    return live_report(calls, direct, through, report, load_prices(settings.prices))
+        with urlopen(f"http://{_HOST}:{ports[1]}/metrics") as page:
+            reasons = routing_reasons(page.read().decode())
+    found = live_report(calls, direct, through, report, load_prices(settings.prices))
+    return msgspec.structs.replace(found, reasons=reasons)
 
 
 def print_live(found: LiveReport, workspace: str) -> None:
@@ -93,6 +96,10 @@ def print_live(found: LiveReport, workspace: str) -> None:
         f"Specialists answered {found.served_share:.1%} of {found.n_calls:,} calls. Of "
         f"{n_compared:,} where the LLM had given a whole answer, {n_agreed:,} agree with it."
     )
+    told = ", ".join(f"{reason} {count:,}" for reason, count in found.reasons.items())
+    say(f"What the gateway decided: {told}.")
+    if found.reasons.get("runtime_unavailable"):
+        say("runtime_unavailable: no answer in time, as on a busy machine; the LLM is asked.")
     for name, latency in (
         ("Straight to the LLM", found.direct),
         ("Through the gateway", found.through),

@@ -7,6 +7,7 @@ specialists were certified by. It does not know how either run was made.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -60,7 +61,8 @@ class LiveReport(msgspec.Struct, frozen=True, kw_only=True):
     """The agent's calls straight to the upstream, and again through the gateway.
 
     ``usd_before`` is what the calls cost upstream, ``usd_after`` the same without those that a
-    specialist answered, and with the specialists' measured CPU time.
+    specialist answered, and with the specialists' measured CPU time. ``reasons`` counts what the
+    gateway decided, by its stable codes.
     """
 
     n_calls: int
@@ -72,6 +74,7 @@ class LiveReport(msgspec.Struct, frozen=True, kw_only=True):
     n_failed_through: int
     usd_before: float
     usd_after: float
+    reasons: dict[str, int] = {}
 
     @property
     def served_share(self) -> float:
@@ -107,6 +110,13 @@ def live_report(
         usd_before=sum(costs.values()),
         usd_after=asked + sum(each.specialist_usd_per_call for each in drafts if each),
     )
+
+
+def routing_reasons(metrics: str) -> dict[str, int]:
+    """Return how often each reason occurred, by the gateway's metrics; the commonest first."""
+    found = re.findall(r'^slimdown_routing_total\{reason="([^"]*)"\} (\S+)$', metrics, re.MULTILINE)
+    counts = {reason: int(float(count)) for reason, count in found}
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
 def tasks_of(calls: Iterable[Call], tasks: Sequence[Task]) -> dict[str, Task]:

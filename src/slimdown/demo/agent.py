@@ -19,7 +19,7 @@ from typing import Any
 
 import openai
 
-SESSIONS_AT_A_TIME = 12
+SESSIONS_AT_A_TIME = 8
 
 
 def main(requests: Path, answers: Path) -> None:
