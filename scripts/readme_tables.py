@@ -51,9 +51,43 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ("sealed store", "store_bytes_per_call", ",.0f"),
         ("of JSONL", "store_share_of_plain", ".0%"),
     ),
+    "gateway": (
+        ("gateway", "gateway", ""),
+        ("added p50 ms, 1 connection", "added_p50_ms_1", ".2f"),
+        ("added p99 ms", "added_p99_ms_1", ".2f"),
+        ("calls/s, 32 connections", "calls_per_s_32", ",.0f"),
+        ("slimdown has times", "slimdown_times_calls_per_s_32", ".1f"),
+        ("CPU us a call", "cpu_us_32", ",.0f"),
+        ("MB idle", "idle_mb", ",.0f"),
+        ("calls lost", "n_lost", ""),
+    ),
+    "streams": (
+        ("gateway", "gateway", ""),
+        ("added time to first token, p50 ms", "added_first_token_p50_ms", ".2f"),
+        ("p99 ms", "added_first_token_p99_ms", ".2f"),
+        ("chunks missing", "n_missing", ""),
+        ("out of order", "n_out_of_order", ""),
+        ("merged", "n_merged", ""),
+    ),
+    "served": (
+        ("specialist", "specialist", ""),
+        ("served p50 ms", "p50_ms", ".1f"),
+        ("p99 ms", "p99_ms", ".1f"),
+        ("share served", "served_share", ".0%"),
+        ("not sure enough, so upstream: p50 ms", "not_sure_p50_ms", ".1f"),
+        ("upstream alone p50 ms", "upstream_p50_ms", ".1f"),
+    ),
 }
 
-NEEDED = {"discover": "ari"}
+SOURCES = {"streams": "gateway", "served": "gateway"}
+"""Tables whose result is another benchmark's."""
+
+NEEDED = {
+    "discover": "ari",
+    "gateway": "calls_per_s_32",
+    "streams": "first_token_p50_ms",
+    "served": "served_share",
+}
 """Rows without this key hold other figures than the table's; the JSON has them."""
 
 
@@ -79,7 +113,8 @@ def rewritten(text: str) -> str:
 
 def table(name: str) -> str:
     """Return one benchmark's Markdown table, with where and when it was measured."""
-    result = json.loads((ROOT / "benchmarks" / f"{name}.json").read_text("utf-8"))
+    source = SOURCES.get(name, name)
+    result = json.loads((ROOT / "benchmarks" / f"{source}.json").read_text("utf-8"))
     columns = TABLES[name]
     lines = [
         "| " + " | ".join(title for title, _, _ in columns) + " |",
@@ -90,7 +125,7 @@ def table(name: str) -> str:
             cells = (cell(row.get(key), form) for _, key, form in columns)
             lines.append("| " + " | ".join(cells) + " |")
     where = f"{result['machine']}, commit {result['commit']}, {result['date'][:10]}"
-    return "\n".join([*lines, "", f"`benchmarks/{name}.py`: {where}."])
+    return "\n".join([*lines, "", f"`benchmarks/{source}.py`: {where}."])
 
 
 def cell(value: Any, form: str) -> str:
