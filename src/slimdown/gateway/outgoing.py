@@ -32,6 +32,7 @@ _SECRETS = frozenset((b"authorization", b"x-api-key", b"api-key"))
 # Cookies are between a provider and a browser; kept, they would mix callers in one jar.
 _NOT_RETURNED = _HOP_BY_HOP | {b"set-cookie", b"set-cookie2"}
 _OURS = b"x-slimdown-"
+_LONGEST_KEPT = 512  # characters
 # What the recorder can read back; an answer in another coding could be relayed, not recorded.
 _CODINGS = ("gzip", "deflate", "zstd", "identity")
 
@@ -87,13 +88,18 @@ def returned_headers(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, by
     ]
 
 
-@lru_cache(maxsize=1024)
 def joined_url(base: str, path: str, query: str) -> URL:
     """Return the upstream's URL for a path that the caller asked us for.
 
     ``base`` is a client's base URL. One that ends in the version segment that the path begins
-    with (``/v1``) is not given it twice.
+    with (``/v1``) is not given it twice. Long ones are not remembered: they would fill memory.
     """
+    joined = _joined if len(path) + len(query) <= _LONGEST_KEPT else _joined.__wrapped__
+    return joined(base, path, query)
+
+
+@lru_cache(maxsize=1024)
+def _joined(base: str, path: str, query: str) -> URL:
     base = base.rstrip("/")
     version = base.rsplit("/", 1)[-1]
     if path.startswith(f"/{version}/") and "." not in version:
