@@ -239,7 +239,7 @@ def test_fifty_kills_lose_double_and_alter_no_acknowledged_call(
             gateways.start()
             if drawn.random() < 0.8:  # the others are killed as they start
                 restarts.append(gateways.seconds_to_serve())
-            time.sleep(drawn.uniform(0, 0.2))
+            time.sleep(drawn.uniform(0, 0.15))
             gateways.kill()
         gateways.start()
         restarts.append(gateways.seconds_to_serve())
