@@ -81,10 +81,12 @@ def _live(settings: Settings, folder: Path, calls: list[Path] | None, *, as_json
     began = time.monotonic()
     settings = msgspec.structs.replace(settings, workspace=str(folder / "workspace-live"))
     logs = _live_logs(folder, as_json=as_json)
-    report = _earlier(settings) or _learned(settings, logs[:1])
+    earlier = _earlier(settings)
+    report = earlier or _learned(settings, logs[:1])
     if not as_json:
         print_report(report)
-        say(f"Learning took {time.monotonic() - began:.0f} s. Now the agent, twice.")
+        took = f"Learning took {time.monotonic() - began:.0f} s."
+        say(f"{'Learned by the last live run here.' if earlier else took} Now the agent, twice.")
     began = time.monotonic()
     found = run_live(settings, report, logs)
     if as_json:
