@@ -31,10 +31,12 @@ def tls_identity(folder: Path, *, host: str = "127.0.0.1", expired: bool = False
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "slimdown test upstream")])
+    number = x509.random_serial_number()
+    # Whoever trusts several finds the one that is meant by its name.
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"upstream {number:x}"[:64])])
     end = datetime.now(UTC) + timedelta(days=-1 if expired else 1)
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(name, name, key.public_key(), number)
         .not_valid_before(end - timedelta(days=2))
         .not_valid_after(end)
         .add_extension(x509.SubjectAlternativeName([_general_name(host)]), critical=False)
