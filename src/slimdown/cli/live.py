@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
@@ -32,6 +32,7 @@ SPEED = 1.0
 """How many times faster than its recorded latency the replayed LLM answers."""
 
 _HOST = "127.0.0.1"
+_PAGE_TIMEOUT_S = 10
 
 
 def check_openai() -> None:
@@ -68,8 +69,7 @@ def run_live(settings: Settings, report: Report, logs: Sequence[Path]) -> LiveRe
         direct = _agent(requests, folder / "answers-direct.jsonl", upstream)
         gateway = f"http://{_HOST}:{ports[1]}/v1"
         through = _agent(requests, folder / "answers-through.jsonl", gateway)
-        with urlopen(f"http://{_HOST}:{ports[1]}/metrics") as page:
-            reasons = routing_reasons(page.read().decode())
+        reasons = routing_reasons(_page(f"http://{_HOST}:{ports[1]}/metrics"))
     found = live_report(calls, direct, through, report, load_prices(settings.prices))
     return msgspec.structs.replace(found, reasons=reasons)
 
@@ -128,7 +128,11 @@ def _promoted(settings: Settings, report: Report) -> bool:
 
 def _agent(requests: Path, answers: Path, base_url: str) -> list[AgentAnswer]:
     """Run the agent as it is; only the environment tells it where its LLM is."""
-    environ = os.environ | {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "none-is-needed"}
+    environ = os.environ | {
+        "OPENAI_BASE_URL": base_url,
+        "OPENAI_API_KEY": "none-is-needed",
+        "NO_PROXY": _HOST,
+    }
     with as_file(files("slimdown.demo") / "agent.py") as script:
         argv = [sys.executable, str(script), str(requests), str(answers)]
         done = subprocess.run(argv, env=environ, stderr=subprocess.PIPE, text=True, check=False)
@@ -140,6 +144,13 @@ def _agent(requests: Path, answers: Path, base_url: str) -> list[AgentAnswer]:
         )
     lines = answers.read_bytes().splitlines()
     return [msgspec.json.decode(line, type=AgentAnswer) for line in lines]
+
+
+def _page(url: str) -> str:
+    """Return a page of this machine, past any proxy."""
+    with build_opener(ProxyHandler({})).open(url, timeout=_PAGE_TIMEOUT_S) as page:
+        text: str = page.read().decode()
+    return text
 
 
 def _calls(log: Path) -> Iterator[Call]:
