@@ -8,14 +8,12 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
-
-import uvicorn
 
 from slimdown.errors import SlimdownError
 from slimdown.gateway.assembly import Assembly, assemble
 from slimdown.gateway.protocol import GatewayProtocol
 from slimdown.processes import end_with_parent
+from slimdown.server import DrainedServer
 from slimdown.settings import GatewaySettings, Settings
 
 DRAIN_S = 30
@@ -48,7 +46,7 @@ class Gateway:
         """Listen; raises `SlimdownError` if the address cannot be had. Port 0 is a free one."""
         self._listener = _listener(settings.gateway)
         try:
-            self._server = _Server(settings.gateway, assemble(settings, environ))
+            self._server = _server(settings.gateway, assemble(settings, environ))
         except BaseException:  # whatever the cause, the address is given back
             self._listener.close()
             raise
@@ -67,53 +65,25 @@ class Gateway:
 
     def stop(self) -> None:
         """Have `run` take no more calls, end those under way, and return; from any thread."""
-        self._server.should_exit = True
+        self._server.stop()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, with the gateway's parts opened inside its loop and closed after the drain."""
+def _server(settings: GatewaySettings, assembly: Assembly) -> DrainedServer:
+    def end_stuck(server: DrainedServer) -> None:
+        now = time.monotonic()
+        for connection in list(server.server_state.connections):
+            if isinstance(connection, GatewayProtocol):
+                connection.end_if_stuck(now, settings.client_timeout_s)
 
-    def __init__(self, settings: GatewaySettings, assembly: Assembly) -> None:
-        config = uvicorn.Config(
-            assembly.app,
-            loop="uvloop",
-            http=GatewayProtocol,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            server_header=False,
-            date_header=False,
-            access_log=False,
-            proxy_headers=False,
-            log_level="warning",
-            backlog=_BACKLOG,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=DRAIN_S,
-        )
-        super().__init__(config)
-        self._settings = settings
-        self._assembly = assembly
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._assembly.open()
-        await super().startup(sockets)
-
-    async def on_tick(self, counter: int) -> bool:
-        if counter % 10 == 0:  # once a second
-            now, patience_s = time.monotonic(), self._settings.client_timeout_s
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, GatewayProtocol):
-                    connection.end_if_stuck(now, patience_s)
-        return await super().on_tick(counter)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        await self._assembly.close()
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        """Drain at the first signal, whichever it is; at the second, leave at once."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
+    return DrainedServer(
+        assembly.app,
+        drain_s=DRAIN_S,
+        opened=assembly.open,
+        closed=assembly.close,
+        ticked=end_stuck,
+        http=GatewayProtocol,
+        backlog=_BACKLOG,
+    )
 
 
 def _allow_files() -> None:

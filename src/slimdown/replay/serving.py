@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
-
-import uvicorn
 
 from slimdown.errors import SlimdownError
 from slimdown.processes import end_with_parent
 from slimdown.replay.app import ReplayApp
+from slimdown.server import DrainedServer
 
 DRAIN_S = 5
 """Seconds that answers under way get to end; a recorded hour of latency is not waited for."""
@@ -31,30 +29,7 @@ def listener_at(port: int) -> socket.socket:
 
 def serve(app: ReplayApp, listener: socket.socket, *, with_parent: bool = False) -> None:
     """Answer until SIGINT or SIGTERM, or with ``with_parent`` until standard input closes."""
-    server = _Server(
-        uvicorn.Config(
-            app,
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_S,
-        )
-    )
+    server = DrainedServer(app, drain_s=DRAIN_S)
     if with_parent:
         end_with_parent(server.stop)
     server.run(sockets=[listener])
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, which takes a signal as the wish to stop and no failure."""
-
-    def stop(self) -> None:
-        """Take no more calls and end; from any thread."""
-        self.should_exit = True
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        """Drain at the first signal; at the second, leave at once."""
-        self.force_exit = self.should_exit
-        self.should_exit = True

@@ -7,15 +7,12 @@ whoever shares the machine keeps the others.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-import uvicorn
 
 from slimdown.processes import end_with_parent
 from slimdown.runtime.listening import BACKLOG, on_port, on_socket
+from slimdown.server import DrainedServer
 from slimdown.settings import Settings
 
 DRAIN_S = 10
@@ -43,7 +40,7 @@ class Runtime:
         """
         self._uds = uds
         self._listener = on_port(port) if uds is None else on_socket(uds)
-        self._server = _Server(settings, environ, lambda: started(self.place))
+        self._server = _server(settings, environ, lambda: started(self.place))
 
     @property
     def port(self) -> int:
@@ -66,7 +63,7 @@ class Runtime:
 
     def stop(self) -> None:
         """Have `run` take no more requests, answer those under way, and return; thread-safe."""
-        self._server.should_exit = True
+        self._server.stop()
 
 
 def serve(
@@ -93,50 +90,22 @@ def serve(
     return 0
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, with the app's threads started inside its loop and ended after the drain."""
+def _server(
+    settings: Settings, environ: Mapping[str, str], started: Callable[[], None]
+) -> DrainedServer:
+    from slimdown.runtime.app import RuntimeApp
+    from slimdown.runtime.follower import Follower
+    from slimdown.runtime.shelf import Shelf
 
-    def __init__(
-        self, settings: Settings, environ: Mapping[str, str], started: Callable[[], None]
-    ) -> None:
-        from slimdown.runtime.app import RuntimeApp
-        from slimdown.runtime.follower import Follower
-        from slimdown.runtime.shelf import Shelf
+    shelf = Shelf()
+    follower = Follower(settings, environ, shelf)
+    app = RuntimeApp(shelf, follower, most_bytes=settings.gateway.max_body_bytes)
 
-        shelf = Shelf()
-        self._app = RuntimeApp(
-            shelf,
-            Follower(settings, environ, shelf),
-            most_bytes=settings.gateway.max_body_bytes,
-        )
-        config = uvicorn.Config(
-            self._app,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            server_header=False,
-            date_header=False,
-            access_log=False,
-            log_level="warning",
-            backlog=BACKLOG,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=DRAIN_S,
-        )
-        super().__init__(config)
-        self._told = started
+    async def opened() -> None:
+        app.start()
+        started()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.start()
-        await super().startup(sockets)
-        self._told()
+    async def closed() -> None:
+        app.close()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        self._app.close()
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        """Drain at the first signal, whichever it is; at the second, leave at once."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
+    return DrainedServer(app, drain_s=DRAIN_S, opened=opened, closed=closed, backlog=BACKLOG)
