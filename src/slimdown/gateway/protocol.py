@@ -121,7 +121,7 @@ class GatewayProtocol(HttpToolsProtocol):
         n_unsent = self.transport.get_write_buffer_size()
         if n_unsent:
             n_unsent += _n_queued(self.transport)
-        if n_unsent == 0 or n_unsent < self._n_unsent:
+        if not 0 < self._n_unsent <= n_unsent:
             self._moved_at = now
         self._n_unsent = n_unsent
         if now - self._moved_at > patience_s:
