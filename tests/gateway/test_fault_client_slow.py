@@ -22,7 +22,7 @@ from slimdown.testing import (
 )
 
 PATIENCE_S = 0.3
-LARGE = b'{"text": "' + b"x" * (24 << 20) + b'"}'
+LARGE = b'{"text": "' + b"x" * (12 << 20) + b'"}'
 EVENT = b": %b\n\n" % LARGE[:65536]
 SMALL_BUFFER = 16384
 
