@@ -28,8 +28,8 @@ from slimdown.gateway.recorder import Recorder
 from slimdown.store import Store
 from slimdown.testing import sample_call
 
-def fail(*calls):
-    '''Have the kernel answer these system calls of ours with EIO, from now on.'''
+def fail(*calls, everywhere=True):
+    '''Have the kernel answer these system calls of ours, or of this thread, with EIO.'''
     steps = [struct.pack("HBBI", 0x20, 0, 0, 0)]
     for call in calls:
         steps.append(struct.pack("HBBI", 0x15, 0, 1, call))
@@ -38,7 +38,7 @@ def fail(*calls):
     code = ctypes.create_string_buffer(b"".join(steps))
     program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(38, 1, 0, 0, 0) or libc.syscall(317, 1, 1, program):
+    if libc.prctl(38, 1, 0, 0, 0) or libc.syscall(317, 1, int(everywhere), program):
         sys.exit(77)
 
 def exchange(name, text="x"):
@@ -85,6 +85,28 @@ asyncio.run(main())
 """
 
 
+LOOP_CANNOT_SYNC = """
+import os
+
+async def write(made, n_calls):
+    for _ in range(n_calls):
+        seen = exchange(os.urandom(16).hex(), os.urandom(25_000).hex())
+        assert await made.record(seen), made.health.reason
+    return (Path(sys.argv[1]) / "slimdown.db-wal").stat().st_size
+
+async def main():
+    made = recorder()
+    made.start()
+    fail(74, 75, everywhere=False)
+    first = await write(made, 200)
+    await asyncio.sleep(3)
+    assert await write(made, 100) == first, "the log was not begun anew"
+    await made.close(5)
+    print("never synced")
+
+asyncio.run(main())
+"""
+
 IMPORT_SYNC_FAILS = """
 from slimdown.errors import StoreUnwritable
 
@@ -129,6 +151,14 @@ def test_a_disk_that_fails_to_keep_ends_recording_and_is_not_tried_again(tmp_pat
 
     assert "failed to keep what was written" in said
     assert "after" not in ids(tmp_path)
+
+
+@needs_x86
+def test_the_loop_never_waits_for_a_sync_of_the_disk(tmp_path: Path) -> None:
+    said = run_failing(tmp_path, LOOP_CANNOT_SYNC)
+
+    assert said == "never synced\n"
+    assert len(ids(tmp_path)) == 300
 
 
 @needs_x86

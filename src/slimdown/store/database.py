@@ -16,7 +16,7 @@ from typing import Literal
 import apsw
 import msgspec
 
-from slimdown.errors import KeyProblem, SealBroken, StoreError
+from slimdown.errors import KeyProblem, SealBroken, StoreError, StoreLocked
 from slimdown.seal import Sealer, load_sealer
 from slimdown.store import schema
 from slimdown.store.checkpoints import Checkpoints
@@ -115,9 +115,7 @@ class Database:
         """Make what is written inside durable as one, or none of it if an error comes out."""
         if not self.write:
             raise StoreError(f"{self.path} was opened to read only. Open it with write=True.")
-        fault = self._sync_fault if self._checkpoints is None else self._checkpoints.fault
-        if fault:
-            raise not_kept(self.path, fault)
+        self._refuse_if_unfit()
         with translated(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -130,6 +128,17 @@ class Database:
                 raise
             if self._syncs_after:
                 self._sync()
+
+    def _refuse_if_unfit(self) -> None:
+        """Raise if the disk lost what was written, or the log is being begun anew right now."""
+        fault = self._sync_fault if self._checkpoints is None else self._checkpoints.fault
+        if fault:
+            raise not_kept(self.path, fault)
+        if self._checkpoints is not None and self._checkpoints.begins_anew:
+            raise StoreLocked(
+                f"the log of {self.path} is being begun anew. What was stored before is kept. "
+                "This takes moments, unless the disk is slow; what waits is then stored."
+            )
 
     def _sync(self) -> None:
         """Have what is in the log outlive a power cut; where that fails, write no more."""
