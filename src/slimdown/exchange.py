@@ -25,6 +25,7 @@ Outcome = Literal[
     "upstream_truncated",
     "upstream_invalid",
     "too_large",
+    "gateway_fault",
 ]
 """How an exchange ended for us; an answer with an error status is ``ok`` here: it was relayed."""
 

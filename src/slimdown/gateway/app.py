@@ -7,8 +7,10 @@ the upstream's answer, or in an error in OpenAI's shape; none ends the process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+import traceback
 from typing import Any
 
 from slimdown.gateway.guard import Guard
@@ -18,6 +20,7 @@ from slimdown.gateway.local import Local
 from slimdown.gateway.metrics import Metrics
 from slimdown.gateway.models import PREFIX
 from slimdown.gateway.passage import Passage
+from slimdown.gateway.planning import NO_ROUTE, Plan
 from slimdown.gateway.protocol import TASK
 from slimdown.gateway.recording import Recording
 from slimdown.gateway.relay import Relay, Severed
@@ -96,20 +99,34 @@ class GatewayApp:
             if inbound.endpoint and not passage.recorded:
                 self._recording.note(passage, "client_disconnected")
         except Severed:
-            raise  # the server breaks the connection off, as the upstream did
+            return  # unfinished as it is, the server breaks the connection off
+        except Exception as error:  # noqa: BLE001 - no fault of ours may end as a bare 500
+            await self._confess(error, passage, send)
+
+    async def _confess(self, error: Exception, passage: Passage, send: Any) -> None:
+        """Record a call that a fault of ours has ended, and say so; never what it held."""
+        self._metrics.faults[type(error).__name__] += 1
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        _LOG.error("a fault in %s:%s: %s", last.filename, last.lineno, type(error).__name__)
+        if passage.inbound.endpoint and not passage.recorded:
+            self._recording.note(passage, "gateway_fault")
+        with contextlib.suppress(RuntimeError):  # uvicorn's, where an answer has begun already
+            await reply_problem(send, _FAULT, self._recording.headers(passage))
 
     async def _answered(self, passage: Passage, send: Any) -> None:
         if passage.inbound.model.startswith(PREFIX) and passage.inbound.is_routable:
             await self._routing.by_name(passage, send)
             return
+        plan: Plan = NO_ROUTE
         if passage.inbound.is_routable and self._routing.is_active:
-            plan = self._routing.plan(passage)
-            if plan.asks and await self._routing.served(plan, passage, send):
-                return
-            await self._relay.relay(passage, send)
-            self._routing.follow_up(plan, passage)
-            return
+            try:
+                plan = self._routing.plan(passage)
+                if plan.asks and await self._routing.served(plan, passage, send):
+                    return
+            except Exception as error:  # noqa: BLE001 - routing may fail; the upstream then answers
+                self._metrics.faults[type(error).__name__] += 1
         await self._relay.relay(passage, send)
+        self._routing.follow_up(plan, passage)
 
     async def _refuse(self, send: Any, problem: Problem, call_id: str) -> None:
         self._metrics.refused[problem.code] += 1
@@ -117,6 +134,12 @@ class GatewayApp:
         await reply_problem(send, problem, headers, close=True)
 
 
+_FAULT = Problem(
+    500,
+    "gateway_fault",
+    "The gateway failed at this call, which is a fault in slimdown; what it had seen is recorded. "
+    "Send it again, or straight to the provider; the log names the place.",
+)
 _OVERLOADED = Problem(
     429,
     "gateway_overloaded",

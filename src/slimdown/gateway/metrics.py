@@ -61,6 +61,7 @@ class Metrics(Collector):
         """Begin at nothing."""
         self.in_flight = 0
         self.refused: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
         self._calls: Counter[tuple[str, str, str, str]] = Counter()
         self._unlogged = 0
         self._seconds = Histogram(_SECONDS)
@@ -99,6 +100,12 @@ class Metrics(Collector):
         for code, count in self.refused.items():
             refused.add_metric([code], count)
         yield refused
+        faults = CounterMetricFamily(
+            "slimdown_faults", "Calls at which the gateway itself failed.", labels=["kind"]
+        )
+        for kind, count in self.faults.items():
+            faults.add_metric([kind], count)
+        yield faults
         yield CounterMetricFamily(
             "slimdown_unlogged_calls", "Calls answered before they were stored.", self._unlogged
         )
