@@ -221,6 +221,15 @@ def test_f27_a_client_of_http_1_0_is_answered_and_the_connection_ends(client: Ra
     assert client.rest() == b""
 
 
+def test_f27_a_stream_for_http_1_0_comes_in_chunks_all_the_same(client: RawClient) -> None:
+    """RFC 9112, 6.1 forbids it, but nginx asks in HTTP/1.0 and reads chunks: held back for a
+    length, its users' streams would no longer stream."""
+    reply = client.send(request(chat("a", stream=True), version="HTTP/1.0")).reply()
+
+    assert reply.body.endswith(b"data: [DONE]\n\n")
+    assert client.rest() == b""
+
+
 def test_f27_pipelined_requests_are_answered_in_order(client: RawClient) -> None:
     client.send(b"".join(request(b"", method="GET", target=f"/echo/{name}") for name in "abc"))
 
