@@ -32,6 +32,7 @@ class Checkpoints:
         self.fault = ""  # set for good once the disk has failed to keep what was committed
         self.begins_anew = False  # while set, writers of this process must come again later
         self._connection, self._pin = connect(), connect()
+        self._connection.transaction_mode = "IMMEDIATE"
         self._n_pages = self._n_moved = self._n_seen = 0
         self._moved_at = time.monotonic()
         self._write_header()

@@ -8,6 +8,7 @@ would do the same work twice: two imports or runs, two gateways.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -217,8 +218,21 @@ def _connect(path: Path, role: Role | None) -> apsw.Connection:
     if role is None:
         connection.pragma("query_only", True)
     else:
-        connection.pragma("journal_mode", "wal")
+        _begin_log(connection)
         connection.pragma("synchronous", _CONDUCT[role].synchronous)
         connection.pragma("cache_size", -_CONDUCT[role].cache_kib)
         connection.pragma("journal_size_limit", _KEPT_LOG_BYTES)
     return connection
+
+
+def _begin_log(connection: apsw.Connection) -> None:
+    """Have the file keep a write-ahead log, also while another process asks for the same."""
+    until = time.monotonic() + _BUSY_MS / 1_000
+    while True:
+        try:
+            connection.pragma("journal_mode", "wal")
+            return
+        except apsw.BusyError:  # SQLite does not wait here, whatever its busy timeout is
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.01)
