@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import httpx
 import msgspec
 import pytest
 from faulty import STREAMED, Faulty, faulty, problem
@@ -73,9 +74,9 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-def ask_until_unlogged(llm: Faulty, script: Any, asked: Any) -> list[Any]:
+def ask_until_unlogged(llm: Faulty, script: Any, asked: Any) -> list[httpx.Response]:
     """Ask until an answer comes without its row, which pages already taken may put off."""
-    told = []
+    told: list[httpx.Response] = []
     while not told or told[-1].headers["x-slimdown-logged"] == "1":
         assert len(told) < 2_000
         told.append(llm.ask(script, asked))
