@@ -55,7 +55,7 @@ def routed(folder: Path, budget_s: float = 10.0) -> Iterator[Place]:
         running_gateway(folder, upstream.url, specialist_budget_s=budget_s) as gateway,
     ):
         found = Place(gateway, upstream)
-        until(lambda: found.facts(found.ask(n=2))["reason"] != "no_route")
+        until(lambda: found.facts(found.ask(n=2)).get("reason", "no_route") != "no_route")
         yield found
 
 
