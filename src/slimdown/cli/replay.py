@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from slimdown.cli.options import FormatOption, PathsArgument
-from slimdown.cli.output import progress_bar, say
+from slimdown.cli.options import JsonOption, PathsArgument
+from slimdown.cli.output import print_json, progress_bar, say
+
+if TYPE_CHECKING:
+    from slimdown.replay.index import ReplayIndex
 
 
 def replay(
@@ -27,7 +30,7 @@ def replay(
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="End when stdin closes.")
     ] = False,
-    log_format: FormatOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """Stand in for an LLM: answer from recorded calls, streamed too, until Ctrl-C.
 
@@ -41,11 +44,20 @@ def replay(
 
     with listener_at(port) as listener:
         with progress_bar("replay") as progress:
-            calls = read_logs(paths, format=log_format, progress=progress)
+            calls = read_logs(paths, progress=progress)
             app = ReplayApp(calls, on_miss=on_miss, speed=speed, model_check=model_check)
         if not app.index.n_answers:
             raise UsageError("none of these calls has an answer to replay. Nothing was started.")
-        say(f"{app.index.n_answers:,} recorded answers, {app.index.n_skipped:,} calls without one.")
-        say(f"Base URL: http://127.0.0.1:{listener.getsockname()[1]}/v1 (Ctrl-C ends)")
+        _say_where(app.index, f"http://127.0.0.1:{listener.getsockname()[1]}/v1", as_json=as_json)
         serve(app, listener, with_parent=with_parent)
-    say(f"{app.n_given:,} calls answered, {app.n_missed:,} were not recorded.")
+    if not as_json:
+        say(f"{app.n_given:,} calls answered, {app.n_missed:,} were not recorded.")
+
+
+def _say_where(index: ReplayIndex, base_url: str, *, as_json: bool) -> None:
+    if as_json:
+        counts = {"n_answers": index.n_answers, "n_skipped": index.n_skipped}
+        print_json("slimdown.replay/1", {"base_url": base_url, **counts})
+        return
+    say(f"{index.n_answers:,} recorded answers, {index.n_skipped:,} calls without one.")
+    say(f"Base URL: {base_url} (Ctrl-C ends)")

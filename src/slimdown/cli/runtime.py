@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from slimdown.cli.options import WorkspaceOption, settings_from
-from slimdown.cli.output import say
+from slimdown.cli.options import JsonOption, WorkspaceOption, settings_from
+from slimdown.cli.output import print_json, say
 from slimdown.errors import UsageError
 
 SOCKET_NAME = "runtime.sock"
@@ -28,6 +28,7 @@ def runtime(
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="End when stdin closes, as `up` wants it.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Let the workspace's specialists answer, by id as `model` or as the gateway offers them."""
     from slimdown.runtime.serving import serve
@@ -43,9 +44,17 @@ def runtime(
         uds=uds,
         port=port or 0,
         with_parent=with_parent,
-        started=(lambda _: None) if with_parent else _say_where,
+        started=_say_where_as_json if as_json else _say_nothing if with_parent else _say_where,
     )
     raise typer.Exit(code)
+
+
+def _say_nothing(place: str) -> None:
+    """Leave it to whoever started us to say where."""
+
+
+def _say_where_as_json(place: str) -> None:
+    print_json("slimdown.runtime/1", {"place": place})
 
 
 def _say_where(place: str) -> None:

@@ -11,13 +11,14 @@ import typer
 from slimdown.cli import children
 from slimdown.cli.options import (
     HostOption,
+    JsonOption,
     OnFailureOption,
     PortOption,
     UpstreamOption,
     WorkspaceOption,
     gateway_settings_from,
 )
-from slimdown.cli.output import print_error, say
+from slimdown.cli.output import print_error, print_json, say
 from slimdown.processes import ChildEnded, Supervisor
 from slimdown.settings import DEFAULT_UPSTREAMS, Settings
 
@@ -31,6 +32,7 @@ def up(
     no_runtime: Annotated[
         bool, typer.Option("--no-runtime", help="Record only; every call goes upstream.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Start the gateway and the runtime, and keep them up until Ctrl-C."""
     settings = gateway_settings_from(workspace, upstream, port, host, on_failure)
@@ -43,14 +45,16 @@ def up(
     try:
         with Supervisor(children.pass_on) as supervisor, supervisor.heeding_signals():
             if children.start_all(supervisor, wanted):
-                _say_ready(settings, address)
+                _say_ready(settings, address, as_json=as_json)
                 supervisor.wait()
-                say("Stopping: calls under way are finished first. Once more, and they are not.")
+                if not as_json:
+                    say("Stopping: calls under way are finished first. Once more: they are not.")
             supervisor.stop()
     except ChildEnded as error:
-        print_error(str(error), as_json=False)
+        print_error(str(error), as_json=as_json)
         raise typer.Exit(error.code if error.code > 0 else 1) from error
-    say(f"Stopped. Calls recorded in {folder} meanwhile: {_newest(folder) - n_before:,}.")
+    if not as_json:
+        say(f"Stopped. Calls recorded in {folder} meanwhile: {_newest(folder) - n_before:,}.")
 
 
 def _prepare(folder: Path) -> int:
@@ -71,13 +75,18 @@ def _newest(folder: Path) -> int:
         return store.last()
 
 
-def _say_ready(settings: Settings, address: tuple[str, int]) -> None:
+def _say_ready(settings: Settings, address: tuple[str, int], *, as_json: bool) -> None:
     host = f"[{address[0]}]" if ":" in address[0] else address[0]
-    upstreams = settings.upstreams or DEFAULT_UPSTREAMS
+    base_url, upstreams = f"http://{host}:{address[1]}/v1", settings.upstreams or DEFAULT_UPSTREAMS
+    if as_json:
+        urls = {name: each.url for name, each in upstreams.items()}
+        ready = {"base_url": base_url, "workspace": settings.workspace, "upstreams": urls}
+        print_json("slimdown.up/1", ready)
+        return
     say(f"Ready. Calls are recorded, encrypted, in {settings.workspace}, and go to:")
     for each in upstreams.values():
         say(f"    {each.url}  (models: {', '.join(each.models)})")
     say("In your agent change the base URL, and nothing else:")
-    say(f'    client = OpenAI(base_url="http://{host}:{address[1]}/v1")')
+    say(f'    client = OpenAI(base_url="{base_url}")')
     say("Watch the calls: `slimdown tail`. When there are some hundred: `slimdown run`, then")
     say("`slimdown promote TASK`. Ctrl-C here stops it; calls under way are finished first.")

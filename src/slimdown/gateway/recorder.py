@@ -118,16 +118,17 @@ class Recorder:
             waiting_bytes=self._waiting_bytes,
         )
 
-    async def record(self, exchange: Exchange) -> bool:
+    async def record(self, exchange: Exchange, *, is_alone: bool = False) -> bool:
         """Return True once the call's row is committed; False if that is not known in time.
 
+        A call that ``is_alone`` is written at once: there is no other to share a commit with.
         Never raises. After False the row is still written if it can be.
         """
         if self._reason:
             self.note(exchange)
             return False
         done: asyncio.Future[bool] = self._loop.create_future()
-        self._accept(_Waiting(exchange, _size(exchange), done))
+        self._accept(_Waiting(exchange, _size(exchange), done), at_once=is_alone)
         return await done
 
     def note(self, exchange: Exchange) -> None:
@@ -153,7 +154,7 @@ class Recorder:
         for each in self._queue.copy():
             _settle(each.done, False)
 
-    def _accept(self, waiting: _Waiting) -> None:
+    def _accept(self, waiting: _Waiting, *, at_once: bool = False) -> None:
         n_bytes = self._waiting_bytes + waiting.n_bytes
         if self._is_closed or n_bytes > self._max_waiting_bytes:
             self._n_lost += 1
@@ -167,9 +168,13 @@ class Recorder:
         if not self._here:
             self._hand_over([waiting])
             return
-        if not self._turn:
-            self._loop.call_soon(self._write_here)
         self._turn.append(waiting)
+        if len(self._turn) > 1:
+            return
+        if at_once:
+            self._write_here()
+        else:
+            self._loop.call_soon(self._write_here)
 
     def _read_aside(self, waiting: _Waiting, exchange: Exchange) -> None:
         """Have a call read by another thread, then written; that it takes long is no fault."""

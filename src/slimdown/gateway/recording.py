@@ -38,7 +38,8 @@ class Recording:
 
     async def record(self, passage: Passage, outcome: Outcome = "ok") -> bool:
         """Record a call as it stands now; tell whether its row is committed."""
-        logged = await self._recorder.record(passage.exchange(outcome))
+        is_alone = self._metrics.in_flight <= 1
+        logged = await self._recorder.record(passage.exchange(outcome), is_alone=is_alone)
         passage.recorded = True
         self._metrics.finished(passage, outcome, logged=logged)
         return logged
