@@ -30,6 +30,8 @@ Role = Literal["batch", "gateway", "short"]
 """What a writer writes for: imports and runs, live recording, or one small change."""
 
 _KEY_CHECK = "store/1/key-check"
+# A call changes a page or two of each of seven trees: smaller ones make for a shorter log.
+_PAGE_BYTES = 2_048
 _BUSY_MS = 5_000  # readers meet a short exclusive lock only while a log is reset or recovered
 _FULL, _NORMAL = 2, 1  # what is committed outlives a power cut, or only the process by itself
 _KEPT_LOG_BYTES = 64 << 20  # a log that had to grow beyond it is cut when it is begun anew
@@ -218,6 +220,7 @@ def _connect(path: Path, role: Role | None) -> apsw.Connection:
     if role is None:
         connection.pragma("query_only", True)
     else:
+        connection.pragma("page_size", _PAGE_BYTES)  # of a file that is yet to be made
         _begin_log(connection)
         connection.pragma("synchronous", _CONDUCT[role].synchronous)
         connection.pragma("cache_size", -_CONDUCT[role].cache_kib)
