@@ -1,8 +1,8 @@
 .PHONY: demo test bench setup
 
-demo:  ## the main job: the whole loop on a recorded log, in about three minutes
+demo:  ## the main job: the whole loop on a made-up log, then live: an agent served by specialists
 	@scripts/setup
-	@.venv/bin/slimdown demo
+	@.venv/bin/slimdown demo --live
 
 test:  ## style, types, layers and tests
 	@scripts/setup test

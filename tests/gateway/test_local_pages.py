@@ -43,6 +43,7 @@ def test_metrics_count_calls_by_kind_and_outcome(tmp_path: Path) -> None:
     assert found["slimdown_overhead_seconds_bucket,le=+Inf"] == 2
     assert found["slimdown_unlogged_calls_total"] == 0
     assert found["slimdown_in_flight"] == 0
+    assert (found["slimdown_recording"], found["slimdown_calls_never_stored"]) == (1, 0)
 
 
 def test_refusals_are_counted_by_code(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ RUNTIME_SOCKET = "runtime.sock"
 """Where in a workspace's folder the specialist runtime listens."""
 
 _DRAIN_S = 10.0
+_LOG = logging.getLogger("slimdown.gateway")
 
 
 class Assembly:
@@ -62,18 +64,24 @@ class Assembly:
         self._watch.close()
 
 
-def assemble(settings: Settings, environ: Mapping[str, str]) -> Assembly:
-    """Make the parts.
+def _recorder_gauges(recorder: Recorder) -> dict[str, float]:
+    health = recorder.health
+    return {
+        "recording": float(health.ok),
+        "calls_waiting_to_be_stored": health.n_waiting,
+        "calls_never_stored": health.n_lost,
+    }
 
-    Raises what opening the workspace for recording raises, so that a gateway that could never
-    record does not start, and `UsageError` for upstreams that cannot be used.
-    """
+
+def assemble(settings: Settings, environ: Mapping[str, str]) -> Assembly:
+    """Make the parts, unopened; raises `UsageError` for an upstream whose key is not there."""
     folder, gateway = Path(settings.workspace), settings.gateway
     metrics = Metrics()
     recorder = Recorder(
         lambda: Store.open(folder, environ, role="gateway"),
         CallMaker(load_prices(settings.prices)),
         budget_s=gateway.record_budget_s,
+        on_broken=lambda reason: _LOG.error("calls are not being recorded: %s", reason),
     )
     watch = RouteWatch(lambda: Store.open(folder, environ, write=False))
     client = RuntimeClient(folder / RUNTIME_SOCKET, budget_s=gateway.specialist_budget_s)
@@ -82,6 +90,7 @@ def assemble(settings: Settings, environ: Mapping[str, str]) -> Assembly:
     specialists = Specialists(watch, client)
     routing = Routing(specialists, recording, recorder)
     metrics.reasons.append(lambda: dict(specialists.counts))
+    metrics.gauges.append(lambda: _recorder_gauges(recorder))
     local = Local(
         metrics,
         {"recorder": lambda: recorder.health.reason, "routes": lambda: watch.problem},

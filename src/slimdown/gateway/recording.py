@@ -48,7 +48,7 @@ class Recording:
         """Record a call that nobody waits for any more."""
         self._recorder.note(passage.exchange(outcome))
         passage.recorded = True
-        self._metrics.finished(passage, outcome, logged=True)
+        self._metrics.finished(passage, outcome, logged=self._recorder.health.ok)
 
     async def deliver(self, passage: Passage, send: Any) -> None:
         """Record a whole answer, then send it piece by piece; refuse it where that is wanted."""
