@@ -98,7 +98,7 @@ class Database:
         elif not self.path.exists():
             raise StoreError(
                 f"there is no workspace in {folder}. "
-                "Make one with `slimdown import`, or name the folder it is in."
+                "Make one with `slimdown up` or `slimdown import`, or name the folder it is in."
             )
 
     def close(self) -> None:
