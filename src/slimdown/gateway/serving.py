@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import resource
 import socket
 import sys
@@ -14,7 +13,7 @@ from slimdown.errors import SlimdownError
 from slimdown.gateway.assembly import Assembly, assemble
 from slimdown.gateway.protocol import GatewayProtocol
 from slimdown.processes import end_with_parent
-from slimdown.server import DrainedServer
+from slimdown.server import DrainedServer, spare_collections
 from slimdown.settings import GatewaySettings, Settings
 
 DRAIN_S = 30
@@ -23,7 +22,6 @@ DRAIN_S = 30
 # The loop and the recorder's thread share one interpreter: a waiting one is let in sooner.
 _SWITCH_S = 0.0005
 _BACKLOG = 2048
-_YOUNG_OBJECTS = 20_000  # some hundred calls' worth
 
 
 def serve(
@@ -40,7 +38,7 @@ def serve(
     this workspace, and what opening a workspace raises.
     """
     sys.setswitchinterval(_SWITCH_S)
-    _spare_collections()
+    spare_collections()
     _allow_files()
     gateway = Gateway(settings, environ)
     if with_parent:
@@ -96,16 +94,6 @@ def _server(settings: GatewaySettings, assembly: Assembly) -> DrainedServer:
         http=GatewayProtocol,
         backlog=_BACKLOG,
     )
-
-
-def _spare_collections() -> None:
-    """Look for reference cycles less often: a call makes hundreds of objects and few cycles.
-
-    What is loaded by now stays for good, so it is never looked through again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
 
 
 def _allow_files() -> None:

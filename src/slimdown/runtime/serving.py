@@ -12,7 +12,7 @@ from pathlib import Path
 
 from slimdown.processes import end_with_parent
 from slimdown.runtime.listening import BACKLOG, on_port, on_socket
-from slimdown.server import DrainedServer
+from slimdown.server import DrainedServer, spare_collections
 from slimdown.settings import Settings
 
 DRAIN_S = 10
@@ -84,6 +84,7 @@ def serve(
     for name in _THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
     runtime = Runtime(settings, environ, uds=uds, port=port, started=started)
+    spare_collections()
     if with_parent:
         end_with_parent(runtime.stop)
     runtime.run()

@@ -18,7 +18,6 @@ from pathlib import Path
 import apsw
 
 _EVERY_S = 1.0
-_NICENESS = 10
 _LATEST_S = 10.0  # until it is moved, a row of the gateway's does not outlive a power cut
 _WORTHWHILE_PAGES = 1_000
 _LONG_PAGES = 32_768  # 64 MiB: from here on writers are held up for once, to begin the log anew
@@ -57,9 +56,6 @@ class Checkpoints:
         return apsw.SQLITE_OK
 
     def _run(self) -> None:
-        # Moving pages takes a core for tens of milliseconds; whoever answers calls goes first.
-        with contextlib.suppress(OSError, AttributeError):  # systems whose threads have no priority
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while not self._stopped.wait(_EVERY_S):
             try:
                 self._look()
