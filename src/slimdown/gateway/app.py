@@ -118,13 +118,16 @@ class GatewayApp:
             await self._routing.by_name(passage, send)
             return
         plan: Plan = NO_ROUTE
+        is_answered = False
         if passage.inbound.is_routable and self._routing.is_active:
             try:
                 plan = self._routing.plan(passage)
-                if plan.asks and await self._routing.served(plan, passage, send):
-                    return
+                is_answered = plan.asks and await self._routing.answered(plan, passage)
             except Exception as error:  # noqa: BLE001 - routing may fail; the upstream then answers
                 self._metrics.faults[type(error).__name__] += 1
+        if is_answered:
+            await self._recording.deliver(passage, send)
+            return
         await self._relay.relay(passage, send)
         self._routing.follow_up(plan, passage)
 

@@ -14,6 +14,7 @@ import msgspec
 
 from slimdown.backends.chat_stream import chunks
 from slimdown.capture.wire import call_of, session_of_request
+from slimdown.exchange import Headers
 from slimdown.gateway.models import plan_by_name
 from slimdown.gateway.outgoing import header
 from slimdown.gateway.pairing import compared
@@ -78,7 +79,8 @@ class Routing:
         problem = _UNKNOWN
         if plan is not None:
             passage.task_id, passage.reason = plan.task_id, plan.reason
-            if plan.asks and await self.served(plan, passage, send):
+            if plan.asks and await self.answered(plan, passage):
+                await self._recording.deliver(passage, send)
                 return
             problem = _declined(passage.reason)
         passage.status = problem.status
@@ -86,8 +88,11 @@ class Routing:
         await self._recording.record(passage)
         await reply_problem(send, problem, self._recording.headers(passage))
 
-    async def served(self, plan: Plan, passage: Passage, send: Any) -> bool:
-        """Have a specialist answer the caller; tell whether it did."""
+    async def answered(self, plan: Plan, passage: Passage) -> bool:
+        """Have a specialist answer; tell whether the passage holds its answer, to be delivered.
+
+        Where it does not, or where this fails, the passage is as the upstream's answer needs it.
+        """
         inbound = passage.inbound
         assert inbound.request is not None, "only a routable call is planned"
         asked = time.perf_counter()
@@ -98,19 +103,12 @@ class Routing:
         if not isinstance(answer, Served):
             passage.reason, passage.draft = answer.reason, answer.draft
             return False
-        passage.status = 200
+        headers, pieces = _rendered(answer.completion, inbound.request)
+        passage.status, passage.headers = 200, headers
         passage.served_by, passage.task_id = answer.specialist_id, answer.task_id
         passage.score = answer.score
-        if inbound.request.get("stream"):
-            passage.headers = _EVENTS
-            pieces = chunks(answer.completion, include_usage=_wants_usage(inbound.request))
-        else:
-            pieces = [_ENCODER.encode(answer.completion)]
-            length = str(len(pieces[0])).encode()
-            passage.headers = [*_JSON, (b"content-length", length)]
         for piece in pieces:
             passage.add(piece)
-        await self._recording.deliver(passage, send)
         return True
 
     def follow_up(self, plan: Plan, passage: Passage) -> None:
@@ -144,6 +142,14 @@ class Routing:
         for task in self._shadows:
             task.cancel()
         await asyncio.gather(*self._shadows, return_exceptions=True)
+
+
+def _rendered(completion: JsonObject, request: JsonObject) -> tuple[Headers, list[bytes]]:
+    """Return a completion as the request wants it: a stream of events, or JSON."""
+    if request.get("stream"):
+        return _EVENTS, chunks(completion, include_usage=_wants_usage(request))
+    body = _ENCODER.encode(completion)
+    return [*_JSON, (b"content-length", str(len(body)).encode())], [body]
 
 
 def _wants_usage(request: JsonObject) -> bool:
