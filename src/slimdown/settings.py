@@ -23,9 +23,16 @@ from slimdown.errors import UsageError
 
 FILE_NAME = "slimdown.toml"
 WORKSPACE_NAME = ".slimdown"
+RUNTIME_SOCKET = "runtime.sock"
+"""Where in a workspace's folder the specialists' runtime listens."""
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+def base_url(host: str, port: int) -> str:
+    """Return what a client of OpenAI is given as its base URL; IPv6 goes into brackets."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
 
 class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

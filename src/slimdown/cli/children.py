@@ -16,10 +16,9 @@ import msgspec
 
 from slimdown.cli.options import FLAG_UPSTREAM
 from slimdown.cli.output import clean
-from slimdown.cli.runtime import SOCKET_NAME
 from slimdown.errors import SlimdownError
 from slimdown.processes import Address, Child, ChildEnded, Supervisor, answers
-from slimdown.settings import Settings
+from slimdown.settings import RUNTIME_SOCKET, Settings
 
 READY_S = 60.0
 """A runtime that loads several specialists on a busy machine takes a while."""
@@ -46,7 +45,7 @@ def gateway(settings: Settings, address: tuple[str, int]) -> Kept:
 
 def runtime(folder: Path) -> Kept:
     """Return the runtime's command, listening on a workspace's socket."""
-    path = folder / SOCKET_NAME
+    path = folder / RUNTIME_SOCKET
     return Kept(_child("runtime", "--socket", str(path), "--workspace", str(folder)), path)
 
 

@@ -11,9 +11,7 @@ import typer
 from slimdown.cli.options import JsonOption, WorkspaceOption, settings_from
 from slimdown.cli.output import print_json, say
 from slimdown.errors import UsageError
-
-SOCKET_NAME = "runtime.sock"
-"""The runtime's socket inside the workspace."""
+from slimdown.settings import RUNTIME_SOCKET
 
 
 def runtime(
@@ -37,7 +35,7 @@ def runtime(
         raise UsageError("--port and --socket exclude each other; nothing was started.")
     settings = settings_from(workspace)
     if port is None and uds is None:
-        uds = Path(settings.workspace) / SOCKET_NAME
+        uds = Path(settings.workspace) / RUNTIME_SOCKET
     code = serve(
         settings,
         os.environ,

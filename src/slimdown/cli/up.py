@@ -20,7 +20,7 @@ from slimdown.cli.options import (
 )
 from slimdown.cli.output import print_error, print_json, say
 from slimdown.processes import ChildEnded, Supervisor
-from slimdown.settings import DEFAULT_UPSTREAMS, Settings
+from slimdown.settings import DEFAULT_UPSTREAMS, Settings, base_url
 
 
 def up(
@@ -76,17 +76,16 @@ def _newest(folder: Path) -> int:
 
 
 def _say_ready(settings: Settings, address: tuple[str, int], *, as_json: bool) -> None:
-    host = f"[{address[0]}]" if ":" in address[0] else address[0]
-    base_url, upstreams = f"http://{host}:{address[1]}/v1", settings.upstreams or DEFAULT_UPSTREAMS
+    url, upstreams = base_url(*address), settings.upstreams or DEFAULT_UPSTREAMS
     if as_json:
         urls = {name: each.url for name, each in upstreams.items()}
-        ready = {"base_url": base_url, "workspace": settings.workspace, "upstreams": urls}
+        ready = {"base_url": url, "workspace": settings.workspace, "upstreams": urls}
         print_json("slimdown.up/1", ready)
         return
     say(f"Ready. Calls are recorded, encrypted, in {settings.workspace}, and go to:")
     for each in upstreams.values():
         say(f"    {each.url}  (models: {', '.join(each.models)})")
     say("In your agent change the base URL, and nothing else:")
-    say(f'    client = OpenAI(base_url="{base_url}")')
+    say(f'    client = OpenAI(base_url="{url}")')
     say("Watch the calls: `slimdown tail`. When there are some hundred: `slimdown run`, then")
     say("`slimdown promote TASK`. Ctrl-C here stops it; calls under way are finished first.")

@@ -18,11 +18,8 @@ from slimdown.gateway.specialists import Specialists
 from slimdown.gateway.upstreams import Upstreams
 from slimdown.gateway.watch import RouteWatch
 from slimdown.ledger import load_prices
-from slimdown.settings import Settings
+from slimdown.settings import RUNTIME_SOCKET, Settings
 from slimdown.store import Store
-
-RUNTIME_SOCKET = "runtime.sock"
-"""Where in a workspace's folder the specialist runtime listens."""
 
 _DRAIN_S = 10.0
 _LOG = logging.getLogger("slimdown.gateway")

@@ -14,7 +14,7 @@ from slimdown.gateway.assembly import Assembly, assemble
 from slimdown.gateway.protocol import GatewayProtocol
 from slimdown.processes import end_with_parent
 from slimdown.server import DrainedServer, spare_collections
-from slimdown.settings import GatewaySettings, Settings
+from slimdown.settings import GatewaySettings, Settings, base_url
 
 DRAIN_S = 30
 """Seconds that calls under way get to end once the gateway is told to stop."""
@@ -43,8 +43,7 @@ def serve(
     gateway = Gateway(settings, environ)
     if with_parent:
         end_with_parent(gateway.stop)
-    host = settings.gateway.host
-    started(f"http://{f'[{host}]' if ':' in host else host}:{gateway.port}/v1")
+    started(base_url(settings.gateway.host, gateway.port))
     gateway.run()
     return 0
 
